@@ -1,0 +1,134 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Merge a profile's fragments over allnoconfig and verify that every option survived.
+# usage: scripts/config.sh TREE PROFILE [FRAGMENT...]   -> TREE/build-PROFILE/.config
+# FRAGMENT...: further files, for example a change's own, merged last.
+set -eu
+. scripts/lib.sh
+
+tree=$1
+profile=$2
+shift 2
+out=$tree/build-$profile
+
+profiles()
+{
+	(cd uml-config/profiles && echo *)
+}
+
+fragments()
+{
+	[ -f "uml-config/profiles/$profile" ] ||
+		die $EX_USAGE "no profile named $profile" "there is no uml-config/profiles/$profile" \
+		    "make run PROFILE=fast  (profiles: $(profiles))"
+	sed 's/#.*//; /^$/d' "uml-config/profiles/$profile" | while read -r f; do
+		[ -f "uml-config/fragments/$f.config" ] ||
+			die $EX_CONFIG "no fragment $f" "uml-config/profiles/$profile names it" "ls uml-config/fragments"
+		echo "uml-config/fragments/$f.config"
+	done
+}
+
+# Print "SYMBOL VALUE FILE:LINE" for every setting; refuse a symbol that is set two ways.
+settings()
+{
+	awk '
+	/^CONFIG_[A-Za-z0-9_]+=/ {
+		sym = $0; sub(/=.*/, "", sym); val = $0; sub(/^[^=]*=/, "", val)
+		here = FILENAME ":" FNR
+		if (sym in value && value[sym] != val) {
+			printf "%s=%s at %s contradicts %s=%s at %s\n", sym, val, here, sym, value[sym], at[sym] > "/dev/stderr"
+			bad = 1
+		}
+		if (!(sym in value)) { order[++n] = sym }
+		value[sym] = val; at[sym] = here; next
+	}
+	/^[[:space:]]*(#|$)/ { next }
+	{ printf "not a setting: %s at %s:%d\n", $0, FILENAME, FNR > "/dev/stderr"; bad = 1 }
+	END { for (i = 1; i <= n; i++) print order[i], value[order[i]], at[order[i]]; exit bad }' "$@"
+}
+
+# unmet SYMBOL: why the option cannot be had, from the depends lines around its definition.
+unmet()
+{
+	sym=${1#CONFIG_}
+	where=$(cd "$tree" && grep -rnE --include='Kconfig*' "^(menu)?config[[:space:]]+$sym\$" . | head -n 1 | cut -d: -f1,2)
+	if [ -z "$where" ]; then
+		echo "no Kconfig file of this tree defines $sym"
+		return 0
+	fi
+	file=${where%:*}
+	deps=$(awk -v start="${where##*:}" '
+		FNR == start { on = 1; next }
+		on && /^(menu|config|menuconfig|choice|endchoice|endmenu|if|endif|source|comment)/ { exit }
+		on && /^[[:space:]]+depends on/ { sub(/^[[:space:]]+depends on[[:space:]]+/, ""); print }' "$tree/$file")
+	missing=
+	for d in $(printf '%s\n' "$deps" | grep -oE '[A-Z][A-Z0-9_]+'); do
+		grep -qE "^CONFIG_$d=[ym]" "$out/.config.tmp/.config" || missing="$missing $d=n"
+	done
+	printf '%s: depends on %s;%s' "${where#./}" \
+	    "$(printf '%s' "${deps:-nothing of its own (an enclosing menu, or no prompt)}" | tr '\n' ',')" "${missing:- all met}"
+}
+
+# Every option that was asked for must be in the final configuration, with its value.
+verify()
+{
+	config=$1
+	lost=0
+	while read -r sym val at; do
+		got=$(sed -n "s/^$sym=//p" "$config")
+		[ "${got:-n}" != "$val" ] || continue
+		lost=$((lost + 1))
+		printf 'mmuml: error: option lost: %s=%s is %s in the final .config\n' "$sym" "$val" "${got:-n}" >&2
+		printf '  because: %s asks for it; %s\n' "$at" "$(unmet "$sym")" >&2
+	done < "$out/.settings"
+	[ $lost = 0 ] || die $EX_CONFIG "$lost option(s) of profile $profile lost" "see above" \
+		"edit the fragment, or make run with another PROFILE="
+}
+
+# Anything that the result depends on: fragments, compiler, the tree's Kconfig files.
+up_to_date()
+{
+	[ -f "$out/.config" ] && [ "$(cat "$out/.config.key" 2>/dev/null)" = "$key" ] || return 1
+	kconfigs=$(sed -n 's|^[[:space:]]*\(\.\./\)\{0,1\}\([^ ]*Kconfig[^ ]*\).*|\2|p' \
+		   "$out/include/config/auto.conf.cmd" 2>/dev/null)
+	[ -n "$kconfigs" ] || return 1
+	# shellcheck disable=SC2086 # a list of paths without blanks
+	[ -z "$(cd "$tree" && find $kconfigs -newer "build-$profile/.config.key" 2>/dev/null | head -n 1)" ]
+}
+
+# The kernel release says which fragments are in it.
+localversion()
+{
+	printf -- '-mmuml'
+	# shellcheck disable=SC2086 # a list of paths without blanks
+	sed -n 's/^# TAG: /-/p' $files | tr -d '\n'
+}
+
+make_config()
+{
+	say CONFIG "$out/.config"
+	tmp=$out/.config.tmp
+	rm -rf "$tmp"
+	mkdir -p "$tmp"
+	# shellcheck disable=SC2086
+	settings $files "$@" > "$tmp/settings" 2>"$tmp/log" ||
+		die $EX_CONFIG "the fragments of profile $profile cannot be merged" "$(head -n 1 "$tmp/log")" \
+		    "edit one of the two lines"
+	{ sed 's/^\([^ ]*\) \(.*\) [^ ]*$/\1=\2/' "$tmp/settings"; echo "CONFIG_LOCALVERSION=\"$(localversion)\""; } > "$tmp/merged"
+	if ! KCONFIG_ALLCONFIG=$TOP/$tmp/merged kmake "$tree" "$tmp" -s allnoconfig >"$tmp/log" 2>&1; then
+		tail -n 5 "$tmp/log" >&2
+		die $EX_CONFIG "kconfig failed" "$(tail -n 1 "$tmp/log")" "make -C $tree ARCH=um O=$TOP/$tmp allnoconfig"
+	fi
+	mv "$tmp/settings" "$out/.settings"
+	verify "$tmp/.config"
+	cmp -s "$tmp/.config" "$out/.config" || mv "$tmp/.config" "$out/.config"
+	rm -rf "$tmp"
+	kmake "$tree" "$out" -s syncconfig >/dev/null
+	echo "$key" > "$out/.config.key"
+}
+
+files=$(fragments) || exit $?
+# shellcheck disable=SC2086
+key=$({ cat $files "$@"; echo "${CC-} ${LLVM-}"; } | sha256sum | cut -c1-40)
+mkdir -p "$out"
+up_to_date || one_at_a_time config make_config "$@"

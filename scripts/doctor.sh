@@ -1,0 +1,120 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# What this machine lacks to build and run the kit.
+# usage: scripts/doctor.sh            report everything, as a table
+#        scripts/doctor.sh --install  install what is missing (silent if nothing is)
+set -eu
+. scripts/lib.sh
+
+# Debian package, what shows that it is there, and why we want it.
+needs()
+{
+	cat <<-'EOF'
+	gcc		cmd:gcc			kernel, guest and host programs
+	libc6-dev	file:/usr/include/stdio.h	the same
+	make		cmd:make		the interface, and kbuild
+	git		cmd:git			the managed tree: one commit per patch
+	flex		cmd:flex		kbuild's kconfig
+	bison		cmd:bison		kbuild's kconfig
+	bc		cmd:bc			kbuild's timeconst
+	xz-utils	cmd:xz			the source package is .tar.xz
+	cpio		cmd:cpio		the guest's initramfs
+	rsync		cmd:rsync		kbuild's headers_install
+	util-linux	cmd:mkswap		the guest's swap device
+	e2fsprogs	cmd:mkfs.ext4		the guest's ext4 device
+	libelf-dev	header:gelf.h		libdw's companion
+	libdw-dev	header:elfutils/libdwfl.h	addresses to file:line, stacks of a live kernel
+	libjansson-dev	header:jansson.h	results.json
+	ccache		cmd:ccache		a second build of the same source in seconds
+	busybox-static	file:/bin/busybox	the shell in the guest
+	shellcheck	cmd:shellcheck		make check
+	hyperfine	cmd:hyperfine		make bench
+	jq		cmd:jq			make check reads results.json with it
+	python3		cmd:python3		kbuild's compile_commands.json and gdb scripts
+	EOF
+}
+
+have()
+{
+	case $1 in
+	cmd:*)	command -v "${1#cmd:}" >/dev/null ;;
+	file:*)	[ -e "${1#file:}" ] ;;
+	header:*) printf '#include <%s>\n' "${1#header:}" | ${CC:-gcc} -E -x c - >/dev/null 2>&1 ;;
+	esac
+}
+
+missing()
+{
+	needs | while read -r package probe why; do
+		have "$probe" || echo "$package"
+	done
+}
+
+install_missing()
+{
+	# shellcheck disable=SC2086 # a list of package names
+	set -- $1
+	if ! command -v apt-get >/dev/null; then
+		die $EX_HOST "missing: $*" "these are Debian's package names; this machine has no apt" \
+		    "install them with this machine's package manager"
+	fi
+	sudo=
+	if [ "$(id -u)" != 0 ]; then
+		if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+			sudo=sudo
+		else
+			die $EX_HOST "missing: $*" "not root, and no passwordless sudo" \
+			    "sudo apt-get install --no-install-recommends $*"
+		fi
+	fi
+	say DEPS "$*"
+	export DEBIAN_FRONTEND=noninteractive
+	log=$BUILD/deps.log
+	$sudo apt-get install -y -q --no-install-recommends "$@" >"$log" 2>&1 ||
+		{ $sudo apt-get update >>"$log" 2>&1 &&
+		  $sudo apt-get install -y -q --no-install-recommends "$@" >>"$log" 2>&1; } ||
+		die $EX_HOST "the packages could not be installed" "$(grep -m1 '^E:' "$log")" \
+		    "sudo apt-get install --no-install-recommends $*   (log: $log)"
+}
+
+table()
+{
+	needs | while read -r package probe why; do
+		state=ok
+		have "$probe" || state=MISSING
+		printf '  %-16s %-8s %s\n' "$package" "$state" "$why"
+	done
+	if [ -x "$BUILD/host/mmuml-run" ]; then
+		"$BUILD/host/mmuml-run" --doctor
+	else
+		say HOST "ptrace, seccomp and memory are checked once the runner is built (make build)"
+	fi
+}
+
+PATH=$PATH:/usr/sbin:/sbin
+mkdir -p "$BUILD"
+case ${1-} in
+--install)
+	stamp=$BUILD/deps.ok
+	# A new list, or a change of the machine's packages, is looked at again.
+	if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(cksum < "$0")" ] &&
+	   [ -z "$(find /var/lib/dpkg/status -newer "$stamp" 2>/dev/null)" ]; then
+		exit 0
+	fi
+	lack=$(missing | tr '\n' ' ')
+	[ -z "$lack" ] || install_missing "$lack"
+	lack=$(missing | tr '\n' ' ')
+	[ -z "$lack" ] || die $EX_HOST "still missing: $lack" "installed, but not found in PATH=$PATH" "make doctor"
+	cksum < "$0" > "$stamp"
+	;;
+'')
+	table
+	lack=$(missing | tr '\n' ' ')
+	if [ -n "$lack" ]; then
+		die $EX_HOST "missing: $lack" "" "make deps"
+	fi
+	;;
+*)
+	die $EX_USAGE "doctor.sh: unknown argument $1" "" "make help"
+	;;
+esac

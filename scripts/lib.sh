@@ -1,0 +1,77 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0
+# What every stage script shares: messages, exit codes, git without the user's configuration.
+# Sourced, never run. The callers run with "set -eu" from the top of the checkout.
+
+# Exit codes, the same for every program of the kit (architecture: "The runner").
+EX_FAIL=1 EX_USAGE=2 EX_HOST=3 EX_PATCH=5 EX_CONFIG=6 EX_BUILD=7
+TOP=$(pwd)
+BUILD=${BUILD:-build}
+KGIT=$BUILD/git
+export EX_FAIL EX_USAGE EX_HOST EX_PATCH EX_CONFIG EX_BUILD TOP BUILD KGIT
+
+# say TAG TEXT: one kbuild-style progress line.
+say()
+{
+	printf '  %-7s %s\n' "$1" "$2"
+}
+
+# die CODE WHAT BECAUSE TRY: the kit's error form, then exit CODE.
+die()
+{
+	printf 'mmuml: error: %s\n' "$2" >&2
+	[ -z "$3" ] || printf '  because: %s\n' "$3" >&2
+	[ -z "$4" ] || printf '  try:     %s\n' "$4" >&2
+	exit "$1"
+}
+
+# pin KEY: a value of uml-config/kernel.pin.
+pin()
+{
+	sed -n "s/^$1=//p" uml-config/kernel.pin
+}
+
+# kgit ARGS: git on the kit's own repository, deaf to the user's and the machine's configuration.
+kgit()
+{
+	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_DIR=$KGIT \
+	git -c safe.directory='*' -c core.compression=0 -c core.fsync=none -c gc.auto=0 \
+	    -c advice.detachedHead=false -c core.autocrlf=false \
+	    -c user.name=mmuml -c user.email=mmuml@localhost "$@"
+}
+
+# one_at_a_time NAME CMD...: run CMD holding build/NAME.lock, so that two makes do not collide.
+one_at_a_time()
+{
+	lock=$BUILD/$1.lock
+	shift
+	mkdir -p "$BUILD"
+	exec 9>"$lock"
+	if ! flock -n 9; then
+		say WAIT "another mmuml holds $lock"
+		flock 9
+	fi
+	"$@"
+}
+
+# kmake TREE OUT ARGS: kbuild for one build directory, the same way for every stage.
+# CC, LLVM, KCFLAGS, -j and V of the user's make reach it through the environment. A fixed build
+# time keeps ccache useful and two builds of one tree identical.
+kmake()
+{
+	kmake_tree=$1
+	kmake_out=$2
+	shift 2
+	cc=${CC:-gcc}
+	[ -z "${LLVM-}" ] || cc=clang
+	if command -v ccache >/dev/null; then
+		cc="ccache $cc"
+		export CCACHE_DIR="${CCACHE_DIR:-$TOP/$BUILD/ccache}" CCACHE_BASEDIR="$TOP" CCACHE_NOHASHDIR=1
+	fi
+	case ${MAKEFLAGS-} in
+	*-j*) ;;
+	*) set -- -j"$(nproc)" "$@" ;;
+	esac
+	make -C "$kmake_tree" ARCH=um O="$TOP/$kmake_out" CC="$cc" KBUILD_BUILD_TIMESTAMP='1970-01-01' \
+		KBUILD_BUILD_USER=mmuml KBUILD_BUILD_HOST=mmuml "$@"
+}

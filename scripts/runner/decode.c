@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Kernel addresses to function and file:line, and the stacks of a live kernel process. elfutils' libdw does the
+ * reading and the unwinding: it knows DWARF 5, split units and CFI, and runs inside the runner, which as the
+ * kernel's parent may trace it where a gdb started beside it might not.
+ */
+#include <ctype.h>
+#include <elfutils/libdwfl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+static const char *kernel;
+static Dwfl *offline;
+static bool failed;
+static GElf_Addr text_start, text_end;
+
+static const Dwfl_Callbacks offline_callbacks = {
+	.find_elf = dwfl_build_id_find_elf,
+	.find_debuginfo = dwfl_standard_find_debuginfo,
+	.section_address = dwfl_offline_section_address,
+};
+
+void decode_init(const char *vmlinux)
+{
+	kernel = vmlinux;
+}
+
+/* The kernel is linked at fixed addresses: its executable segments are the range that can be code. */
+static void find_text(Dwfl_Module *mod)
+{
+	GElf_Addr bias;
+	Elf *elf = dwfl_module_getelf(mod, &bias);
+	size_t n = 0;
+	GElf_Phdr ph;
+
+	text_start = ~0UL;
+	if (!elf || elf_getphdrnum(elf, &n))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (!gelf_getphdr(elf, i, &ph) || ph.p_type != PT_LOAD || !(ph.p_flags & PF_X))
+			continue;
+		if (ph.p_vaddr < text_start)
+			text_start = ph.p_vaddr;
+		if (ph.p_vaddr + ph.p_memsz > text_end)
+			text_end = ph.p_vaddr + ph.p_memsz;
+	}
+}
+
+static bool ready(void)
+{
+	Dwfl_Module *mod;
+
+	if (offline)
+		return true;
+	if (failed || !kernel)
+		return false;
+	failed = true;
+	offline = dwfl_begin(&offline_callbacks);
+	if (!offline)
+		return false;
+	mod = dwfl_report_offline(offline, "vmlinux", kernel, -1);
+	dwfl_report_end(offline, NULL, NULL);
+	if (!mod) {
+		dwfl_end(offline);
+		offline = NULL;
+		return false;
+	}
+	find_text(mod);
+	failed = false;
+	return true;
+}
+
+/* Path as the kernel's users write it: relative to the tree, "./" and "../" gone. */
+static const char *short_path(const char *path)
+{
+	static const char *const roots[] = {
+		"/arch/", "/block/", "/drivers/", "/fs/", "/include/", "/init/", "/io_uring/", "/ipc/", "/kernel/",
+		"/lib/", "/mm/", "/security/", "/usr/",
+	};
+	const char *first = NULL;
+
+	while (!strncmp(path, "../", 3) || !strncmp(path, "./", 2))
+		path = strchr(path, '/') + 1;
+	if (path[0] != '/')
+		return path;
+	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
+		const char *hit = strstr(path, roots[i]);
+
+		/* The deepest build directory is the tree itself: everything after ".../build-PROFILE/../". */
+		if (hit && (!first || hit < first))
+			first = hit;
+	}
+	{
+		const char *up = strstr(path, "/../");
+
+		if (up)
+			return short_path(up + 4);
+	}
+	return first ? first + 1 : path;
+}
+
+/* "func (file:line)" of one code address; false if it is none. */
+static bool describe(Dwfl *dwfl, GElf_Addr addr, struct buf *out)
+{
+	Dwfl_Module *mod = dwfl_addrmodule(dwfl, addr);
+	const char *name = NULL, *file = NULL;
+	Dwfl_Line *line;
+	GElf_Off off;
+	GElf_Sym sym;
+	int nr = 0;
+
+	if (mod)
+		name = dwfl_module_addrinfo(mod, addr, &off, &sym, NULL, NULL, NULL);
+	if (!name)
+		return false;
+	line = dwfl_module_getsrc(mod, addr);
+	if (line)
+		file = dwfl_lineinfo(line, NULL, &nr, NULL, NULL, NULL);
+	if (file)
+		buf_printf(out, "%s (%s:%d)", name, short_path(file), nr);
+	else
+		buf_printf(out, "%s", name);
+	return true;
+}
+
+void decode_line(const char *line, struct buf *out)
+{
+	const char *s = line;
+
+	while (*s) {
+		const char *start = s;
+		unsigned long addr;
+		size_t digits;
+
+		if (!strncmp(s, "0x", 2))
+			s += 2;
+		digits = strspn(s, "0123456789abcdefABCDEF");
+		if (digits < 8 || digits > 16 || (start > line && isalnum((unsigned char)start[-1]))) {
+			s = start + (digits ? (s - start) + digits : 1);
+			buf_add(out, start, s - start);
+			continue;
+		}
+		addr = strtoul(s, NULL, 16);
+		s += digits;
+		buf_add(out, start, s - start);
+		if (!ready() || addr < text_start || addr >= text_end)
+			continue;
+		if (*s == '>' && s[1] == ']') {		/* [<60001234>] */
+			buf_add(out, s, 2);
+			s += 2;
+		}
+		buf_add(out, " ", 1);
+		/* A return address is the instruction after the call. */
+		if (!describe(offline, addr - 1, out))
+			out->len--, out->s[out->len] = '\0';
+	}
+}
+
+const char *decode_culprit(const char *text)
+{
+	static const char *const machinery[] = {
+		"show_stack", "dump_stack", "panic", "vpanic", "__warn", "warn_slowpath", "report_bug", "kasan_",
+		"__kasan", "print_report", "__asan", "check_", "dump_trace", "_dump", "print_", "segv", "sig_handler",
+		"hard_handler", "__ubsan", "ubsan_", "lockdep", "__lock_acquire", "lock_acquire", "_raw_", "__raw_",
+		"oops", "die", "exc_", "bad_", "__stack_chk", "fortify_panic", "__fortify", "relay_signal", "bust_",
+		"check_memory", "__might_", "do_trap", "lkdtm_do_action", "memcpy", "memset", "__assert",
+	};
+	static char place[256];
+	const char *p = text;
+
+	while ((p = strstr(p, " ("))) {
+		const char *open = p + 2, *close = strchr(open, ')'), *colon, *name = p;
+		bool skip = false;
+
+		p = open;
+		if (!close || close - open >= (long)sizeof(place) || memchr(open, '\n', close - open))
+			continue;
+		colon = memchr(open, ':', close - open);
+		if (!colon || !isdigit((unsigned char)colon[1]) || !memchr(open, '/', close - open))
+			continue;
+		while (name > text && !isspace((unsigned char)name[-1]))
+			name--;
+		for (size_t i = 0; i < sizeof(machinery) / sizeof(machinery[0]); i++)
+			if (!strncmp(name, machinery[i], strlen(machinery[i])))
+				skip = true;
+		if (skip)
+			continue;
+		snprintf(place, sizeof(place), "%.*s", (int)(close - open), open);
+		return place;
+	}
+	return NULL;
+}
+
+/* ---- a live process ---- */
+
+static const Dwfl_Callbacks process_callbacks = {
+	.find_elf = dwfl_linux_proc_find_elf,
+	.find_debuginfo = dwfl_standard_find_debuginfo,
+};
+
+struct walk {
+	struct buf *out;
+	Dwfl *dwfl;
+	int frames;
+};
+
+static int one_frame(Dwfl_Frame *frame, void *arg)
+{
+	struct walk *w = arg;
+	bool activation;
+	Dwarf_Addr pc;
+
+	if (!dwfl_frame_pc(frame, &pc, &activation) || w->frames++ > 40)
+		return DWARF_CB_ABORT;
+	buf_printf(w->out, "   %#lx ", (unsigned long)pc);
+	if (!describe(w->dwfl, activation ? pc : pc - 1, w->out))
+		buf_printf(w->out, "?");
+	buf_printf(w->out, "\n");
+	return DWARF_CB_OK;
+}
+
+static int one_thread(Dwfl_Thread *thread, void *arg)
+{
+	struct walk *w = arg;
+
+	buf_printf(w->out, "host thread %d of the kernel:\n", dwfl_thread_tid(thread));
+	w->frames = 0;
+	dwfl_thread_getframes(thread, one_frame, w);
+	return DWARF_CB_OK;
+}
+
+void decode_process(pid_t pid, struct buf *out)
+{
+	struct walk w = { .out = out };
+
+	w.dwfl = dwfl_begin(&process_callbacks);
+	if (!w.dwfl)
+		return;
+	if (!dwfl_linux_proc_report(w.dwfl, pid) && !dwfl_report_end(w.dwfl, NULL, NULL) &&
+	    !dwfl_linux_proc_attach(w.dwfl, pid, false))
+		dwfl_getthreads(w.dwfl, one_thread, &w);
+	dwfl_end(w.dwfl);
+}
+
+void decode_end(void)
+{
+	if (offline)
+		dwfl_end(offline);
+	offline = NULL;
+}

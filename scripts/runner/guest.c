@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0
+/* One kernel process: its private directory, its descriptors, its end. The only place that starts a kernel. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+/* Descriptors of the kernel process: the guest's ttyS0, and a pipe that never says anything as its input (UML wants
+ * a descriptor of its own for the input of each line). */
+#define RESULT_FD	3
+#define SILENCE_FD	4
+#define SILENCE_END_FD	5
+#define MAX_ARGS	64
+
+/* Everything of one boot: jail for hostfs, UML's own files, disks. Relative names keep the socket path short. */
+static int make_dir(const struct options *o, const char *dir, const char *plan_text)
+{
+	char *path;
+	int err = 0;
+
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return -errno;
+	path = xasprintf("%s/host", dir);
+	if (mkdir(path, 0700) && errno != EEXIST)
+		err = -errno;
+	free(path);
+	path = xasprintf("%s/uml", dir);
+	if (!err && mkdir(path, 0700) && errno != EEXIST)
+		err = -errno;
+	free(path);
+	path = xasprintf("%s/host/plan", dir);
+	if (!err && plan_text)
+		err = write_whole(path, plan_text, strlen(plan_text));
+	free(path);
+	for (int i = 0; !err && i < 2; i++) {
+		const char *image = i ? "ext4.img" : "swap.img";
+		char *from = xasprintf("%s/%s", o->guest, image);
+
+		path = xasprintf("%s/%s", dir, image);
+		err = copy_sparse(from, path);
+		free(from);
+		free(path);
+	}
+	return err;
+}
+
+/* The kernel command line, for both kinds of start. */
+static int make_args(char **argv, const struct options *o, const char *console)
+{
+	int n = 0;
+
+	argv[n++] = realpath(o->kernel, NULL);
+	argv[n++] = xasprintf("mem=%ldM", o->mem_mb);
+	argv[n++] = xasprintf("initrd=%s/initramfs.cpio", realpath(o->guest, NULL));
+	argv[n++] = xasprintf("ubd0=swap.img");
+	argv[n++] = xasprintf("ubd1=ext4.img");
+	argv[n++] = xasprintf("seccomp=on");
+	argv[n++] = xasprintf("ncpus=%ld", o->cpus);
+	argv[n++] = xasprintf("lpj=20000000");
+	argv[n++] = xasprintf("umid=guest");
+	argv[n++] = xasprintf("uml_dir=uml/");
+	argv[n++] = xasprintf("con=null");
+	argv[n++] = xasprintf("con0=%s", console);
+	argv[n++] = xasprintf("ssl=null");
+	argv[n++] = xasprintf("slab_nomerge");
+	argv[n++] = xasprintf("oops=panic");
+	argv[n++] = xasprintf("page_owner=on");
+	argv[n++] = xasprintf("kmemleak=on");
+	argv[n++] = xasprintf("mmuml.scale=%d", (int)(o->scale + 0.999));
+	argv[n++] = xasprintf("mmuml.seed=%s", o->seed);
+	return n;
+}
+
+static int append_args(char **argv, int n, const struct options *o)
+{
+	char *copy, *save = NULL, *word;
+
+	if (o->append) {
+		copy = xasprintf("%s", o->append);
+		for (word = strtok_r(copy, " ", &save); word && n < MAX_ARGS - 1; word = strtok_r(NULL, " ", &save))
+			argv[n++] = word;
+	}
+	argv[n] = NULL;
+	return n;
+}
+
+/* In the child: nothing of the kernel outlives the runner, and it starts without address randomisation, so that UML
+ * does not execute itself again. */
+static void become_kernel(const char *dir, char **argv)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (chdir(dir)) {
+		perror(dir);
+		_exit(127);
+	}
+	personality(personality(0xffffffff) | ADDR_NO_RANDOMIZE);
+	execv(argv[0], argv);
+	perror(argv[0]);
+	_exit(127);
+}
+
+int guest_start(struct guest *g, const struct options *o, const char *dir, const char *plan_text)
+{
+	int console[2], result[2], silence[2], null, n, err;
+	char *argv[MAX_ARGS];
+
+	err = make_dir(o, dir, plan_text);
+	if (err)
+		return err;
+	n = make_args(argv, o, "fd:0,fd:1");
+	argv[n++] = xasprintf("ssl0=fd:%d,fd:%d", SILENCE_FD, RESULT_FD);
+	argv[n++] = xasprintf("hostfs=%s/host", realpath(dir, NULL));
+	argv[n++] = xasprintf("loglevel=8");
+	append_args(argv, n, o);
+	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (null < 0 || pipe2(console, O_CLOEXEC) || pipe2(result, O_CLOEXEC) ||
+	    pipe2(silence, O_CLOEXEC))
+		return -errno;
+	fcntl(console[1], F_SETPIPE_SZ, 1 << 20);
+	*g = (struct guest){ .pidfd = -1 };
+	fflush(NULL);
+	g->pid = fork();
+	if (g->pid < 0)
+		return -errno;
+	if (!g->pid) {
+		setpgid(0, 0);
+		/* First out of the way of the numbers that are given out below. */
+		for (int i = 0; i < 2; i++)
+			silence[i] = fcntl(silence[i], F_DUPFD_CLOEXEC, 32);
+		console[1] = fcntl(console[1], F_DUPFD_CLOEXEC, 32);
+		result[1] = fcntl(result[1], F_DUPFD_CLOEXEC, 32);
+		dup2(null, 0);
+		dup2(console[1], 1);
+		dup2(console[1], 2);
+		dup2(result[1], RESULT_FD);
+		dup2(silence[0], SILENCE_FD);
+		dup2(silence[1], SILENCE_END_FD);
+		become_kernel(dir, argv);
+	}
+	setpgid(g->pid, g->pid);
+	g->pidfd = syscall(SYS_pidfd_open, g->pid, 0);
+	g->console = console[0];
+	g->result = result[0];
+	close(console[1]);
+	close(result[1]);
+	close(silence[0]);
+	close(silence[1]);
+	close(null);
+	return 0;
+}
+
+int guest_shell(const struct options *o, const char *dir)
+{
+	char *argv[MAX_ARGS];
+	int status, n, err;
+	pid_t pid;
+
+	err = make_dir(o, dir, NULL);
+	if (err)
+		die(EX_HOST, "df -h .", strerror(-err), "cannot prepare %s", dir);
+	n = make_args(argv, o, "fd:0,fd:1");
+	if (o->hostfs && !realpath(o->hostfs, NULL))
+		die(EX_USAGE, "make shell HOSTFS=/existing/dir", strerror(errno), "HOSTFS=%s cannot be shown", o->hostfs);
+	argv[n++] = o->hostfs ? xasprintf("hostfs=%s", realpath(o->hostfs, NULL))
+			      : xasprintf("hostfs=%s/host", realpath(dir, NULL));
+	argv[n++] = xasprintf("mmuml.mode=shell");
+	argv[n++] = xasprintf("quiet");
+	append_args(argv, n, o);
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		die(EX_HOST, NULL, strerror(errno), "cannot start a process");
+	if (!pid)
+		become_kernel(dir, argv);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_REPORT;
+}
+
+/* The protocol of arch/um/drivers/mconsole.h, version 2. */
+int guest_sysrq(const char *dir, char key)
+{
+	struct { uint32_t magic, version, len; char data[512]; } request = {
+		.magic = 0xcafebabe, .version = 2,
+	};
+	struct sockaddr_un to = { .sun_family = AF_UNIX }, me = { .sun_family = AF_UNIX };
+	struct pollfd p = { .events = POLLIN };
+	char *path = xasprintf("%s/uml/guest/mconsole", dir), answer[1024];
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0, cwd = -1;
+
+	request.len = snprintf(request.data, sizeof(request.data), "sysrq %c", key);
+	/* A socket's path holds 108 bytes: go there, and name it from there. */
+	cwd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(to.sun_path, sizeof(to.sun_path), "uml/guest/mconsole");
+	if (fd < 0 || cwd < 0 || chdir(dir) || bind(fd, (struct sockaddr *)&me, sizeof(sa_family_t)) ||
+	    sendto(fd, &request, sizeof(request), MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to)) < 0)
+		err = -errno;
+	if (cwd >= 0) {
+		if (fchdir(cwd))
+			err = -errno;
+		close(cwd);
+	}
+	p.fd = fd;
+	if (!err && poll(&p, 1, 1000) <= 0)
+		err = -ETIMEDOUT;
+	else if (!err && read(fd, answer, sizeof(answer)) < 0)
+		err = -errno;
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return err;
+}
+
+bool guest_poll(struct guest *g)
+{
+	if (!g->gone && waitpid(g->pid, &g->status, WNOHANG) == g->pid)
+		g->gone = true;
+	return g->gone;
+}
+
+void guest_kill(struct guest *g)
+{
+	kill(-g->pid, SIGKILL);
+	if (!g->gone) {
+		kill(g->pid, SIGKILL);
+		waitpid(g->pid, &g->status, 0);
+		g->gone = true;
+	}
+	/* The stubs were the kernel's children; as subreaper we get them. */
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	if (g->console >= 0)
+		close(g->console);
+	if (g->result >= 0)
+		close(g->result);
+	if (g->pidfd >= 0)
+		close(g->pidfd);
+	g->console = g->result = g->pidfd = -1;
+}

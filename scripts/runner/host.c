@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What this machine must allow before a kernel can run on it as a process. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <linux/seccomp.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+struct problem {
+	char *what, *because, *advice;
+};
+
+/* The guest's memory is a file in TMPDIR or /dev/shm that it maps executable (arch/um/os-Linux/mem.c). */
+static bool check_memory_file(long mem_mb, struct problem *p)
+{
+	const char *dir = getenv("TMPDIR") ? getenv("TMPDIR") : "/dev/shm";
+	struct statvfs fs;
+	void *map;
+	int fd;
+
+	p->advice = xasprintf("mount -o remount,exec,size=2G /dev/shm, or TMPDIR=/dir make run (%ld MB, exec)", mem_mb);
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0700);
+	if (fd < 0) {
+		char *name = xasprintf("%s/mmuml-XXXXXX", dir);
+
+		fd = errno == EISDIR || errno == EOPNOTSUPP || errno == EINVAL ? mkstemp(name) : -1;
+		if (fd >= 0)
+			unlink(name);
+		free(name);
+	}
+	if (fd < 0 || ftruncate(fd, 4096)) {
+		p->what = xasprintf("no file for the guest's memory in %s", dir);
+		p->because = xasprintf("%s", strerror(errno));
+		return false;
+	}
+	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_SHARED, fd, 0);
+	close(fd);
+	if (map == MAP_FAILED) {
+		p->what = xasprintf("%s does not allow executable mappings", dir);
+		p->because = xasprintf("%s: mounted noexec", strerror(errno));
+		return false;
+	}
+	munmap(map, 4096);
+	if (!statvfs(dir, &fs) && (unsigned long long)fs.f_bavail * fs.f_frsize < (unsigned long long)mem_mb << 20) {
+		p->what = xasprintf("%s is too small for the guest's memory", dir);
+		p->because = xasprintf("%llu MB free, %ld MB needed",
+				       (unsigned long long)fs.f_bavail * fs.f_frsize >> 20, mem_mb);
+		return false;
+	}
+	return true;
+}
+
+/* UML's stubs run under a seccomp filter that the process installs itself. */
+static bool check_seccomp(struct problem *p)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		unsigned int action = SECCOMP_RET_TRAP;
+
+		_exit(syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) ? 1 : 0);
+	}
+	if (pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && !WEXITSTATUS(status))
+		return true;
+	p->what = xasprintf("seccomp filters are not available");
+	p->because = xasprintf("seccomp(2) refuses SECCOMP_RET_TRAP here (a container's profile?)");
+	p->advice = xasprintf("run outside the container, or allow seccomp(2) in its profile");
+	return false;
+}
+
+static bool check_ptrace(struct problem *p)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+			_exit(1);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	if (pid > 0 && waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status)) {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		return true;
+	}
+	p->what = xasprintf("ptrace is forbidden");
+	p->because = xasprintf("PTRACE_TRACEME fails here (a container's profile, or kernel.yama.ptrace_scope=3?)");
+	p->advice = xasprintf("allow ptrace(2), for example docker run --cap-add=SYS_PTRACE");
+	return false;
+}
+
+static long number(const char *path, const char *key)
+{
+	char *text = read_whole(path, NULL), *at;
+	long n = -1;
+
+	at = text ? (key ? strstr(text, key) : text) : NULL;
+	if (at)
+		n = strtol(at + (key ? strlen(key) : 0), NULL, 10);
+	free(text);
+	return n;
+}
+
+static bool check_map_count(struct problem *p)
+{
+	long n = number("/proc/sys/vm/max_map_count", NULL);
+
+	if (n < 0 || n >= 65530)
+		return true;
+	p->what = xasprintf("vm.max_map_count is %ld", n);
+	p->because = xasprintf("each run of contiguous guest pages is one mapping; the tests need 65530");
+	p->advice = xasprintf("sysctl -w vm.max_map_count=65530");
+	return false;
+}
+
+static bool check_available(long mem_mb, struct problem *p)
+{
+	long kb = number("/proc/meminfo", "MemAvailable:");
+
+	if (kb < 0 || kb / 1024 >= mem_mb)
+		return true;
+	p->what = xasprintf("not enough memory");
+	p->because = xasprintf("%ld MB available, the guest has %ld MB", kb / 1024, mem_mb);
+	p->advice = xasprintf("close something, or make run MEM=%ld", kb / 2048);
+	return false;
+}
+
+static int check_all(long mem_mb, struct problem *found, bool table)
+{
+	static const char *const names[] = { "guest memory file", "seccomp", "ptrace", "max_map_count", "memory" };
+	int n = 0;
+
+	for (int i = 0; i < 5; i++) {
+		struct problem p = { 0 };
+		bool ok = i == 0 ? check_memory_file(mem_mb, &p) : i == 1 ? check_seccomp(&p) : i == 2 ? check_ptrace(&p) :
+			  i == 3 ? check_map_count(&p) : check_available(mem_mb, &p);
+
+		if (table)
+			printf("  %-18s %s\n", names[i], ok ? "ok" : p.what);
+		if (!ok)
+			found[n++] = p;
+	}
+	return n;
+}
+
+int host_report(long mem_mb)
+{
+	struct problem p[5];
+	int n = check_all(mem_mb, p, true);
+
+	fflush(stdout);
+	for (int i = 0; i < n; i++)
+		fprintf(stderr, "mmuml: error: %s\n  because: %s\n  try:     %s\n", p[i].what, p[i].because, p[i].advice);
+	return n;
+}
+
+void host_check(long mem_mb)
+{
+	struct problem p[5];
+	int n = check_all(mem_mb, p, false);
+
+	for (int i = 0; i < n; i++)
+		fprintf(stderr, "mmuml: error: %s\n  because: %s\n  try:     %s\n", p[i].what, p[i].because, p[i].advice);
+	if (n)
+		exit(EX_HOST);
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Which tests there are (tests.list of the guest build) and which of them T= selects. */
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner.h"
+
+void plan_read(struct plan *all, const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char *line = NULL;
+	size_t cap = 0;
+
+	if (!f)
+		die(EX_USAGE, "make build", strerror(errno), "no list of tests at %s", path);
+	*all = (struct plan){ 0 };
+	while (getline(&line, &cap, f) > 0) {
+		struct test t = { 0 };
+
+		if (sscanf(line, "%m[^\t]\t%m[^\t]\t%m[^\t]\t%m[^\n]", &t.name, &t.program, &t.harness, &t.purpose) != 4)
+			die(EX_USAGE, "make clean build", line, "malformed line in %s", path);
+		all->tests = realloc(all->tests, (all->n + 1) * sizeof(t));
+		if (!all->tests)
+			die(EX_HOST, NULL, NULL, "out of memory");
+		all->tests[all->n++] = t;
+	}
+	free(line);
+	fclose(f);
+}
+
+/* Levenshtein distance of two short names. */
+static int distance(const char *a, const char *b)
+{
+	int row[128], la = strlen(a), lb = strlen(b), i, j;
+
+	if (lb >= 127)
+		return 1000;
+	for (j = 0; j <= lb; j++)
+		row[j] = j;
+	for (i = 1; i <= la; i++) {
+		int diag = row[0];
+
+		row[0] = i;
+		for (j = 1; j <= lb; j++) {
+			int best = diag + (a[i - 1] != b[j - 1]);
+
+			diag = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[lb];
+}
+
+static void unknown_test(const struct plan *all, const char *glob)
+{
+	const struct test *best = NULL;
+	int best_d = 1000;
+	char *because;
+
+	for (int i = 0; i < all->n; i++) {
+		const struct test *t = &all->tests[i];
+		int d = strstr(t->name, glob) ? 0 : distance(glob, t->name);
+
+		if (d < best_d) {
+			best_d = d;
+			best = t;
+		}
+	}
+	because = xasprintf("none of the %d tests matches", all->n);
+	if (best)
+		die(EX_USAGE, xasprintf("make run T=%s   (make list shows all)", best->name), because, "no test '%s'", glob);
+	die(EX_USAGE, "make list", because, "no test '%s'", glob);
+}
+
+static bool kit_own(const struct test *t)
+{
+	return !strncmp(t->name, "kit.", 4);
+}
+
+void plan_select(struct plan *out, const struct plan *all, const char *globs)
+{
+	bool *taken = xcalloc(all->n + 1, sizeof(*taken));
+	char *copy = xasprintf("%s", globs ? globs : ""), *save = NULL, *glob;
+	bool any = false;
+
+	for (glob = strtok_r(copy, ", \t\n", &save); glob; glob = strtok_r(NULL, ", \t\n", &save)) {
+		bool hit = false;
+
+		any = true;
+		for (int i = 0; i < all->n; i++) {
+			struct test *t = &all->tests[i];
+
+			if (fnmatch(glob, t->name, 0) || (kit_own(t) && strncmp(glob, "kit.", 4)))
+				continue;
+			hit = taken[i] = true;
+		}
+		if (!hit)
+			unknown_test(all, glob);
+	}
+	*out = (struct plan){ .tests = xcalloc(all->n + 1, sizeof(struct test)) };
+	for (int i = 0; i < all->n; i++)
+		if (any ? taken[i] : !kit_own(&all->tests[i]))
+			out->tests[out->n++] = all->tests[i];
+	if (!out->n)
+		die(EX_USAGE, "make list", "the guest was built without tests", "no test selected");
+	free(taken);
+	free(copy);
+}

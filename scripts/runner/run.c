@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Boots until every test has its verdict. Two streams come from a kernel: the result channel (KTAP from init) and the
+ * console. A test is finished when its result has come on the one and its end marker on the other, so that a report
+ * of the kernel is never charged to the wrong test. After a crash, and after any report (most detectors speak
+ * only once per boot), the tests that are left run in a fresh boot.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+#define GRACE		10.0	/* seconds that the host waits longer than the guest's own limit */
+#define POWER_OFF	10.0	/* seconds for the power-off after the last test */
+#define TRACE_MAX	(512 * 1024)
+
+volatile sig_atomic_t interrupted;
+
+struct boot {
+	struct run *run;
+	struct guest g;
+	char *dir;
+	int first, end;			/* tests [first, end) of the plan are in this boot */
+	int seen_result, seen_console;	/* tests whose result / whose end marker has come: [first, n) */
+	int finished;			/* tests whose verdict was given: [first, n) */
+	int in_console;			/* test that runs as the console has it, -1 between tests */
+	int began;			/* last test that init announced, -1 before */
+	bool version, planned, done, powered_down, stop;
+	bool reported;			/* the test in progress made the kernel complain */
+	struct buf con, res;		/* unfinished lines */
+	struct buf kernel_log;		/* console text since the last begin marker */
+	enum report_kind first_report;
+	char first_what[256];
+	double started, deadline;
+};
+
+static bool exhausted(const struct boot *b)
+{
+	return b->seen_result == b->end && b->seen_console == b->end;
+}
+
+static double test_deadline(const struct run *r)
+{
+	return now() + r->opt->test_limit * r->opt->scale + GRACE;
+}
+
+/* ---- the test's verdict ---- */
+
+/* Repetitions (REPEAT=) keep the worst that happened. */
+static void settle(struct run *r, struct test *t, enum status status, const char *reason)
+{
+	t->ms = (now() - t->began) * 1000;
+	t->boot = r->boots;
+	if (t->status == ST_PENDING || t->status == ST_PASS || (t->status == ST_SKIP && status != ST_PASS)) {
+		t->status = status;
+		free(t->reason);
+		t->reason = reason && *reason ? xasprintf("%s", reason) : NULL;
+	}
+}
+
+static void decode_text(const char *text, struct buf *out)
+{
+	const char *end;
+
+	for (; text && *text && out->len < TRACE_MAX; text = *end ? end + 1 : end) {
+		char *line;
+
+		end = strchrnul(text, '\n');
+		line = xasprintf("%.*s", (int)(end - text), text);
+		decode_line(line, out);
+		buf_add(out, "\n", 1);
+		free(line);
+	}
+}
+
+/* "panic: mm/rmap.c:1234" from the first report's words or, if they name no place, from its decoded stack. */
+static char *report_reason(const struct boot *b, const char *trace)
+{
+	const char *word = report_word(b->first_report), *at, *culprit;
+	char place[128];
+
+	if (b->first_report == RP_KASAN || b->first_report == RP_UBSAN || b->first_report == RP_LOCKDEP ||
+	    b->first_report == RP_BADPAGE || b->first_report == RP_HUNG) {
+		culprit = decode_culprit(trace ? trace : "");
+		return culprit ? xasprintf("%s: %.80s: %s", word, b->first_what, culprit)
+			       : xasprintf("%s: %.120s", word, b->first_what);
+	}
+	for (at = b->first_what; (at = strchr(at, ':')); at++) {
+		const char *from = at;
+
+		while (from > b->first_what && from[-1] != ' ')
+			from--;
+		if (at[1] >= '0' && at[1] <= '9' && memchr(from, '.', at - from)) {
+			snprintf(place, sizeof(place), "%.*s", (int)(at + 1 + strspn(at + 1, "0123456789") - from), from);
+			return xasprintf("%s: %s", word, place);
+		}
+	}
+	culprit = decode_culprit(trace ? trace : "");
+	return xasprintf("%s: %s", word, culprit ? culprit : b->first_what);
+}
+
+/* What is known of test @i is all there will be: print it, and end the boot if the kernel complained. */
+static void finish(struct boot *b, int i)
+{
+	struct test *t = &b->run->plan.tests[i];
+
+	if (b->reported || t->status == ST_TIMEOUT)
+		decode_text(b->kernel_log.s, &t->trace);
+	if (b->reported) {
+		char *reason = report_reason(b, t->trace.s);
+
+		t->status = ST_PENDING;
+		settle(b->run, t, ST_REPORT, reason);
+		free(reason);
+		b->stop = true;
+	}
+	b->reported = false;
+	b->first_report = RP_NONE;
+	if (b->run->opt->isolate)
+		b->stop = true;
+	report_test(b->run, t);
+}
+
+static void maybe_finish(struct boot *b)
+{
+	while (b->finished < b->seen_result && b->finished < b->seen_console)
+		finish(b, b->finished++);
+}
+
+/* The guest's word cannot be taken: say so on the test that was running, and end the boot. */
+static void protocol_error(struct boot *b, const char *what)
+{
+	struct run *r = b->run;
+
+	b->stop = true;
+	if (b->began >= b->seen_result) {
+		settle(r, &r->plan.tests[b->began], ST_FAIL, what);
+		r->plan.tests[b->began].status = ST_FAIL;
+		report_test(r, &r->plan.tests[b->began]);
+		b->seen_result = b->seen_console = b->began + 1;
+	} else if (!r->fatal) {
+		r->fatal = xasprintf("%s", what);
+		r->fatal_status = ST_FAIL;
+	}
+}
+
+/* ---- the result channel ---- */
+
+static void take_result(struct boot *b, const struct ktap_line *k)
+{
+	struct run *r = b->run;
+	int i = b->seen_result;
+	struct test *t = i < b->end ? &r->plan.tests[i] : NULL;
+
+	if (!t || b->began != i || k->nr != i - b->first + 1 || strcmp(k->name, t->name)) {
+		char *what = xasprintf("KTAP: result %ld '%s' when %s was running", k->nr, k->name,
+				       t && b->began == i ? t->name : "no test");
+
+		protocol_error(b, what);
+		free(what);
+		return;
+	}
+	if (k->kind == KTAP_OK)
+		settle(r, t, k->skip ? ST_SKIP : ST_PASS, k->reason);
+	else
+		settle(r, t, strncmp(k->reason, "timeout", 7) ? ST_FAIL : ST_TIMEOUT, k->reason);
+	b->seen_result++;
+	b->deadline = test_deadline(r);
+}
+
+static void result_line(struct boot *b, const char *line)
+{
+	struct run *r = b->run;
+	struct ktap_line k;
+
+	ktap_parse(line, &k);
+	switch (k.kind) {
+	case KTAP_VERSION:
+		b->version = true;
+		if (!r->boot_s)
+			r->boot_s = now() - b->started;
+		b->deadline = test_deadline(r);
+		break;
+	case KTAP_PLAN:
+		if (b->planned || k.nr != b->end - b->first)
+			protocol_error(b, "KTAP: a plan that is not ours");
+		b->planned = true;
+		break;
+	case KTAP_BEGIN:
+		if (b->seen_result >= b->end || strcmp(k.name, r->plan.tests[b->seen_result].name)) {
+			protocol_error(b, "KTAP: a test that was not next");
+			break;
+		}
+		b->began = b->seen_result;
+		r->plan.tests[b->began].began = now();
+		b->deadline = test_deadline(r);
+		break;
+	case KTAP_OK:
+	case KTAP_NOT_OK:
+		take_result(b, &k);
+		break;
+	case KTAP_DONE:
+		if (k.nr != b->end - b->first || b->seen_result != b->end)
+			protocol_error(b, "KTAP: done before the plan was");
+		b->done = true;
+		b->deadline = now() + POWER_OFF * r->opt->scale;
+		break;
+	case KTAP_DIAG:
+		if (b->began >= 0 && b->began == b->seen_result)
+			buf_printf(&r->plan.tests[b->began].log, "%s\n", k.text);
+		break;
+	case KTAP_OTHER:
+		if (*line)
+			protocol_error(b, "KTAP: a line that is none");
+		break;
+	}
+}
+
+/* ---- the console ---- */
+
+static void note_report(struct boot *b, const struct report *rp)
+{
+	struct run *r = b->run;
+
+	if (b->in_console < 0 && b->seen_console < b->end && b->began < b->seen_console) {
+		r->n_boot_reports++;
+		buf_printf(&r->boot_reports, "%s: ", report_word(rp->kind));
+		decode_line(rp->what, &r->boot_reports);
+		buf_add(&r->boot_reports, "\n", 1);
+	}
+	if (b->first_report == RP_NONE || (rp->kind == RP_PANIC && b->first_report == RP_BUG)) {
+		/* "BUG: failure at mm/rmap.c:7/f()!" names the place, the panic that follows does not. */
+		if (b->first_report == RP_NONE)
+			snprintf(b->first_what, sizeof(b->first_what), "%s", rp->what);
+		b->first_report = rp->kind;
+	}
+	if (b->in_console >= 0)
+		b->reported = true;
+}
+
+static void console_line(struct boot *b, const char *line)
+{
+	struct run *r = b->run;
+	struct report rp;
+
+	fprintf(r->console, "%s\n", line);
+	watch_line(line, &rp);
+	switch (rp.kind) {
+	case RP_NONE:
+		if (!r->release && !strncmp(line, "Linux version ", 14))
+			r->release = xasprintf("%.*s", (int)strcspn(line + 14, " "), line + 14);
+		break;
+	case RP_BEGIN:
+		if (b->seen_console < b->end && !strcmp(rp.what, r->plan.tests[b->seen_console].name)) {
+			b->in_console = b->seen_console;
+			b->kernel_log.len = 0;
+		}
+		return;
+	case RP_END:
+		if (b->in_console >= 0 && !strcmp(rp.what, r->plan.tests[b->in_console].name)) {
+			b->seen_console = b->in_console + 1;
+			b->in_console = -1;
+		}
+		return;
+	case RP_POWER_DOWN:
+		b->powered_down = true;
+		break;
+	case RP_INIT:
+		if (!r->fatal)
+			r->fatal = xasprintf("init: %s", rp.what);
+		r->fatal_status = ST_FAIL;
+		break;
+	default:
+		note_report(b, &rp);
+	}
+	if (b->kernel_log.len < TRACE_MAX)
+		buf_printf(&b->kernel_log, "%s\n", line);
+}
+
+/* ---- streams ---- */
+
+/* Hand out the whole lines of what has come; -1 at the end of the stream. */
+static int drain(struct boot *b, int *fd, struct buf *keep, void (*take)(struct boot *, const char *))
+{
+	char chunk[65536], *start, *nl;
+	ssize_t n = read(*fd, chunk, sizeof(chunk));
+
+	if (n < 0 && errno == EINTR)
+		return 0;
+	if (n <= 0) {
+		if (keep->len)
+			take(b, keep->s);
+		keep->len = 0;
+		close(*fd);
+		*fd = -1;
+		return -1;
+	}
+	buf_add(keep, chunk, n);
+	for (start = keep->s; (nl = memchr(start, '\n', keep->s + keep->len - start)); start = nl + 1) {
+		*nl = '\0';
+		if (nl > start && nl[-1] == '\r')
+			nl[-1] = '\0';
+		if (!b->stop)
+			take(b, start);
+	}
+	keep->len -= start - keep->s;
+	memmove(keep->s, start, keep->len);
+	return 0;
+}
+
+static void pump(struct boot *b, int timeout_ms)
+{
+	struct pollfd p[3] = {
+		{ .fd = b->g.console, .events = POLLIN },
+		{ .fd = b->g.result, .events = POLLIN },
+		{ .fd = b->g.gone ? -1 : b->g.pidfd, .events = POLLIN },
+	};
+
+	if (poll(p, 3, timeout_ms) <= 0)
+		return;
+	/* Results first: a crash that follows a result belongs to the next test. */
+	if (p[1].revents)
+		drain(b, &b->g.result, &b->res, result_line);
+	if (p[0].revents)
+		drain(b, &b->g.console, &b->con, console_line);
+	if (p[2].revents)
+		guest_poll(&b->g);
+}
+
+/* The stacks of all tasks, from inside if the kernel still answers, and of the kernel itself from outside. */
+static void take_stacks(struct boot *b)
+{
+	struct buf host = { 0 };
+	double end = now() + 3;
+	size_t before;
+
+	if (b->g.gone)
+		return;
+	decode_process(b->g.pid, &host);
+	guest_sysrq(b->dir, 't');
+	do {
+		before = b->kernel_log.len;
+		pump(b, 300);
+	} while (now() < end && b->kernel_log.len != before);
+	if (host.s) {
+		fprintf(b->run->console, "%s", host.s);
+		buf_add(&b->kernel_log, host.s, host.len);
+	}
+	buf_free(&host);
+}
+
+/* ---- how a boot ends ---- */
+
+/* The kernel is gone, or was killed, while test @i (or none) was running. */
+static void crashed(struct boot *b, bool timed_out)
+{
+	struct run *r = b->run;
+	int i = b->seen_result > b->seen_console ? b->seen_console : b->seen_result;
+	char *reason;
+
+	if (b->done && exhausted(b))
+		return;
+	if (b->began < i) {
+		if (r->fatal)
+			return;
+		buf_free(&r->boot_reports);
+		decode_text(b->kernel_log.s, &r->boot_reports);
+		if (timed_out) {
+			r->fatal = xasprintf("boot timeout %gs", r->opt->boot_limit * r->opt->scale);
+			r->fatal_status = ST_TIMEOUT;
+		} else if (b->first_report != RP_NONE) {
+			r->fatal = xasprintf("boot: %s", reason = report_reason(b, r->boot_reports.s));
+			r->fatal_status = ST_REPORT;
+			free(reason);
+		} else {
+			r->fatal = xasprintf("no results: the kernel ended with status %d before the first test",
+					     WIFEXITED(b->g.status) ? WEXITSTATUS(b->g.status)
+								    : 128 + WTERMSIG(b->g.status));
+			r->fatal_status = ST_FAIL;
+		}
+		return;
+	}
+	if (timed_out)
+		reason = xasprintf("timeout %gs", r->opt->test_limit * r->opt->scale);
+	else if (WIFSIGNALED(b->g.status))
+		reason = xasprintf("kernel killed by signal %d", WTERMSIG(b->g.status));
+	else
+		reason = xasprintf("kernel exited with status %d", WEXITSTATUS(b->g.status));
+	r->plan.tests[i].status = ST_PENDING;
+	settle(r, &r->plan.tests[i], timed_out ? ST_TIMEOUT : ST_FAIL, reason);
+	free(reason);
+	b->reported = b->first_report != RP_NONE && !timed_out;
+	finish(b, i);
+	b->seen_result = b->seen_console = i + 1;
+}
+
+/* All results came: the end of the console must agree. */
+static void check_power_off(struct boot *b, bool timed_out)
+{
+	struct run *r = b->run;
+
+	if (!b->done || b->stop || r->fatal)
+		return;
+	if (timed_out)
+		r->fatal = xasprintf("no power-off after the last test");
+	else if (b->first_report != RP_NONE)
+		r->fatal = xasprintf("power-off: %s", report_reason(b, NULL));
+	else if (!b->powered_down || !WIFEXITED(b->g.status) || WEXITSTATUS(b->g.status))
+		r->fatal = xasprintf("the kernel did not end with a clean power-off");
+	else
+		return;
+	r->fatal_status = timed_out ? ST_TIMEOUT : ST_REPORT;
+	decode_text(b->kernel_log.s, &r->boot_reports);
+}
+
+static long peak_kb(pid_t pid)
+{
+	char *path = xasprintf("/proc/%d/status", pid), *text = read_whole(path, NULL), *at;
+	long kb = 0;
+
+	at = text ? strstr(text, "VmHWM:") : NULL;
+	if (at)
+		kb = strtol(at + 6, NULL, 10);
+	free(path);
+	free(text);
+	return kb;
+}
+
+static char *plan_text(const struct run *r, int first, int end)
+{
+	struct buf b = { 0 };
+
+	for (int i = first; i < end; i++) {
+		const struct test *t = &r->plan.tests[i];
+
+		buf_printf(&b, "%s\t%s\t%s\t%d\n", t->name, t->program, t->harness, (int)r->opt->test_limit);
+	}
+	return b.s;
+}
+
+/* One kernel for tests [first, end); returns the first test that still has to run. */
+static int boot(struct run *r, int first, int end, double run_deadline)
+{
+	struct boot b = { .run = r, .first = first, .end = end, .seen_result = first, .seen_console = first,
+			  .finished = first, .in_console = -1, .began = first - 1, .started = now() };
+	char *text = plan_text(r, first, end);
+	bool timed_out = false;
+	int err;
+
+	b.dir = xasprintf("%s/boot%d", r->dir, ++r->boots);
+	fprintf(r->console, "==== boot %d: tests %d to %d\n", r->boots, first + 1, end);
+	err = guest_start(&b.g, r->opt, b.dir, text);
+	if (err)
+		die(EX_HOST, "df -h .; make doctor", strerror(-err), "cannot start a kernel in %s", b.dir);
+	b.deadline = now() + r->opt->boot_limit * r->opt->scale;
+	while (!b.stop && !interrupted && (b.g.console >= 0 || b.g.result >= 0 || !b.g.gone)) {
+		double left = b.deadline - now();
+
+		if (run_deadline && run_deadline - now() < left)
+			left = run_deadline - now();
+		if (left <= 0) {
+			timed_out = true;
+			if (!b.done)
+				take_stacks(&b);
+			break;
+		}
+		pump(&b, left > 1 ? 1000 : (int)(left * 1000) + 1);
+		maybe_finish(&b);
+		if (b.done && !b.g.gone && peak_kb(b.g.pid) > r->peak_kb)
+			r->peak_kb = peak_kb(b.g.pid);
+		/* A dead kernel's stubs may keep the pipes open for a moment: do not wait for them. */
+		if (b.g.gone && !b.stop) {
+			struct pollfd p[2] = { { b.g.console, POLLIN, 0 }, { b.g.result, POLLIN, 0 } };
+
+			if (poll(p, 2, 0) <= 0)
+				break;
+		}
+	}
+	guest_kill(&b.g);
+	if (!interrupted && !b.stop) {
+		crashed(&b, timed_out);
+		check_power_off(&b, timed_out);
+	}
+	remove_tree(b.dir);
+	fflush(r->console);
+	buf_free(&b.con);
+	buf_free(&b.res);
+	buf_free(&b.kernel_log);
+	free(b.dir);
+	free(text);
+	return b.seen_result < b.seen_console ? b.seen_result : b.seen_console;
+}
+
+void run_all(struct run *r)
+{
+	double start = now(), deadline = r->opt->run_limit ? start + r->opt->run_limit * r->opt->scale : 0;
+
+	for (int round = 0; round < r->opt->repeat && !interrupted && !r->fatal; round++) {
+		int next = 0;
+
+		while (next < r->plan.n && !interrupted && !r->fatal) {
+			int end = r->opt->isolate ? next + 1 : r->plan.n;
+			int got = boot(r, next, end, deadline);
+
+			if (deadline && now() > deadline && !r->fatal) {
+				r->fatal = xasprintf("run timeout %gs", r->opt->run_limit * r->opt->scale);
+				r->fatal_status = ST_TIMEOUT;
+			}
+			next = got;
+		}
+		if (r->opt->repeat > 1 && !interrupted) {
+			printf("  ROUND   %d of %d\n", round + 1, r->opt->repeat);
+			fflush(stdout);
+		}
+	}
+	for (int i = 0; i < r->plan.n; i++)
+		if (r->plan.tests[i].status == ST_PENDING)
+			r->plan.tests[i].status = ST_NOTRUN;
+	r->tests_s = now() - start - r->boot_s;
+}

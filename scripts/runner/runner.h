@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The runner's types and the interface of each of its files. */
+#ifndef MMUML_RUNNER_H
+#define MMUML_RUNNER_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+/* Exit codes, the same for every program of the kit. */
+enum {
+	EX_PASS = 0, EX_FAIL = 1, EX_USAGE = 2, EX_HOST = 3, EX_SKIP = 4, EX_PATCH = 5, EX_CONFIG = 6,
+	EX_BUILD = 7, EX_REPORT = 8, EX_TIMEOUT = 124, EX_INTERRUPTED = 130,
+};
+
+/* ---- util.c ---- */
+
+struct buf {
+	char *s;		/* always NUL-terminated once something was added */
+	size_t len, cap;
+};
+
+void buf_add(struct buf *b, const char *s, size_t len);
+void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_free(struct buf *b);
+void *xcalloc(size_t n, size_t size);
+char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+double now(void);		/* monotonic seconds */
+
+/* The kit's error form on stderr, then exit. @because and @advice may be NULL. */
+void die(int code, const char *advice, const char *because, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5), noreturn));
+/* Write @len bytes of @s as the whole of @path: a temporary file and a rename; 0 or -errno. */
+int write_whole(const char *path, const char *s, size_t len);
+/* All of a file as a NUL-terminated string, or NULL with errno. */
+char *read_whole(const char *path, size_t *len);
+/* Copy a sparse file, holes and all; 0 or -errno. */
+int copy_sparse(const char *from, const char *to);
+int remove_tree(const char *path);
+
+/* ---- plan.c: which tests there are, and which were asked for ---- */
+
+enum status { ST_PENDING, ST_PASS, ST_FAIL, ST_SKIP, ST_REPORT, ST_TIMEOUT, ST_NOTRUN };
+
+struct test {
+	char *name;		/* area.file.case */
+	char *program, *harness, *purpose;
+	enum status status;
+	char *reason;		/* in parentheses in the output; NULL if there is none */
+	struct buf log;		/* what it printed */
+	struct buf trace;	/* reports of the kernel while it ran, decoded */
+	double began, ms;
+	int boot;		/* in which boot it ran, from 1 */
+};
+
+struct plan {
+	struct test *tests;
+	int n;
+};
+
+/* Read tests.list; exits with EX_USAGE if it cannot be read. */
+void plan_read(struct plan *all, const char *path);
+/* The tests that match a comma- or blank-separated list of globs, in the order of the list file. An element that matches
+ * none is an error that names what is near (EX_USAGE). Without globs: all but the kit's own (area "kit"). */
+void plan_select(struct plan *out, const struct plan *all, const char *globs);
+
+/* ---- ktap.c: the one KTAP reader ---- */
+
+enum ktap_kind { KTAP_VERSION, KTAP_PLAN, KTAP_OK, KTAP_NOT_OK, KTAP_DIAG, KTAP_BEGIN, KTAP_DONE, KTAP_OTHER };
+
+struct ktap_line {
+	enum ktap_kind kind;
+	long nr;		/* of a result; count of a plan or of done */
+	char name[256];		/* of a result or begin */
+	bool skip;
+	char reason[512];	/* after "# SKIP ", or inside "# (...)" */
+	const char *text;	/* of a diagnostic, without "# " */
+};
+
+/* Take one line (no newline) apart. Never fails: what is no KTAP is KTAP_OTHER. */
+void ktap_parse(const char *line, struct ktap_line *out);
+
+/* ---- watch.c: what a line of the kernel's console means ---- */
+
+enum report_kind {
+	RP_NONE, RP_PANIC, RP_OOPS, RP_BUG, RP_WARN, RP_KASAN, RP_UBSAN, RP_LOCKDEP, RP_HUNG, RP_STALL,
+	RP_KMEMLEAK, RP_BADPAGE, RP_HOST_MEMORY, RP_BEGIN, RP_END, RP_POWER_DOWN, RP_INIT,
+};
+
+struct report {
+	enum report_kind kind;
+	char what[256];		/* the kernel's own words, or the test's name for RP_BEGIN and RP_END */
+};
+
+/* Classify one console line; RP_NONE for most. */
+void watch_line(const char *line, struct report *out);
+const char *report_word(enum report_kind kind);	/* "panic", "KASAN", ... */
+
+/* ---- decode.c: addresses to function and file:line, by libdw ---- */
+
+/* Open the debug information of @vmlinux (lazily, at the first address). */
+void decode_init(const char *vmlinux);
+/* Append @line to @out with " func (file:line)" after each kernel text address. */
+void decode_line(const char *line, struct buf *out);
+/* "file:line" of the first frame of @text that is not part of the kernel's panic and report machinery, or NULL; static storage. */
+const char *decode_culprit(const char *text);
+/* Stacks of every thread of a live process that may be traced, decoded, into @out. */
+void decode_process(pid_t pid, struct buf *out);
+void decode_end(void);
+
+/* ---- host.c: what this machine must allow ---- */
+
+/* Check /dev/shm (or TMPDIR), memory, ptrace and seccomp, vm.max_map_count; all that is wrong is printed at once.
+ * Exits with EX_HOST if a kernel cannot be started. */
+void host_check(long mem_mb);
+/* The same as a table for "make doctor"; returns the number of problems. */
+int host_report(long mem_mb);
+
+/* ---- guest.c: one kernel process ---- */
+
+struct options {
+	const char *kernel, *guest;	/* vmlinux; directory with initramfs.cpio, swap.img, ext4.img */
+	const char *tests, *what, *profile, *tree, *series, *linux_path;
+	const char *append;		/* further words of the kernel command line */
+	const char *hostfs;		/* --shell: directory to show at /host */
+	const char *seed;
+	long mem_mb, cpus;
+	double scale, boot_limit, test_limit, run_limit;
+	int repeat;
+	bool isolate, shell, verbose, list, json;
+	double started;			/* time() when the user's command began, 0 if unknown */
+};
+
+struct guest {
+	pid_t pid;
+	int pidfd, console, result;	/* -1 once closed */
+	int status;			/* of waitpid(), once gone */
+	bool gone;
+};
+
+/* Start a kernel in @dir (a directory for its private files, made here) that reads @plan_text. 0 or -errno. */
+int guest_start(struct guest *g, const struct options *o, const char *dir, const char *plan_text);
+/* Run an interactive shell in the guest on this terminal; the kernel's exit status. */
+int guest_shell(const struct options *o, const char *dir);
+/* Ask the kernel for the stacks of all its tasks (mconsole sysrq); 0 or -errno. The answer is on the console. */
+int guest_sysrq(const char *dir, char key);
+/* Kill it and everything of its process group, and reap. */
+void guest_kill(struct guest *g);
+/* waitpid() without blocking; true once it is gone. */
+bool guest_poll(struct guest *g);
+
+/* ---- run.c: boots until every test has its verdict ---- */
+
+struct run {
+	struct plan plan;
+	const struct options *opt;
+	char *dir;		/* out/runs/... */
+	FILE *console;		/* console.log */
+	int boots;
+	double boot_s, tests_s;
+	struct buf boot_reports;	/* reports outside any test, decoded */
+	int n_boot_reports;
+	char *fatal;		/* why there is no result at all: "boot timeout 10s", ... */
+	enum status fatal_status;
+	char *release;		/* of the kernel, from its banner */
+	long peak_kb;		/* resident memory of the kernel process, at most */
+};
+
+void run_all(struct run *r);
+extern volatile sig_atomic_t interrupted;
+
+/* ---- report.c: the run directory and the verdict ---- */
+
+/* Make out/runs/<UTC>-<what>; exits with EX_HOST if that cannot be written. */
+char *report_dir(const char *what);
+/* Print what happened to one test, as it is known. */
+void report_test(const struct run *r, const struct test *t);
+/* Write results.ktap, results.json, junit.xml, manifest.json, repro.sh, verdict; print the last line; the exit code. */
+int report_all(struct run *r, int argc, char **argv);
+
+#endif

@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * PID 1 of the guest: mounts, swap, one child per test case, KTAP on the result channel, power off.
+ *
+ * Kernel command line: mmuml.mode=test|shell, mmuml.scale=N (time limits times N), mmuml.seed=N.
+ * The plan is /host/plan: one case a line, "NAME<tab>PROGRAM<tab>HARNESS-NAME<tab>SECONDS".
+ * Markers "mmuml: begin NAME" and "mmuml: end NAME" go to the kernel log, so that the host can tell which
+ * test a report of the kernel belongs to.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RESULT_TTY	"/dev/ttyS0"
+#define SKIP_CODE	4		/* KSFT_SKIP of kselftest.h */
+#define HELD_MAX	(256 * 1024)	/* output of one test that is kept */
+
+struct test {
+	char *name, *program, *harness;
+	int limit;
+};
+
+struct outcome {
+	int status;		/* of waitpid() */
+	bool timed_out;
+	unsigned long taint;	/* bits that appeared during the test */
+	int strays;		/* processes that outlived it */
+};
+
+static FILE *result;
+static int scale = 1;
+static char seed[32] = "1";
+
+static void kmsg(const char *fmt, ...)
+{
+	char buf[256];
+	va_list ap;
+	int fd, n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (write(fd, buf, n) < 0)
+		perror("init: /dev/kmsg");
+	close(fd);
+}
+
+static void power_off(void)
+{
+	sync();
+	reboot(RB_POWER_OFF);
+	_exit(1);
+}
+
+/* Stop with a reason that the host prints: without a working init there is no test. */
+static void die(const char *what)
+{
+	kmsg("<2>mmuml: init: %s: %s", what, strerror(errno));
+	power_off();
+}
+
+static void put_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		kmsg("<4>mmuml: init: %s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+static void mount_one(const char *type, const char *where)
+{
+	mkdir(where, 0755);
+	if (mount(type, where, type, 0, NULL) && errno != EBUSY)
+		die(where);
+}
+
+static void mounts(void)
+{
+	mount_one("proc", "/proc");
+	mount_one("sysfs", "/sys");
+	mount_one("devtmpfs", "/dev");
+	mount_one("debugfs", "/sys/kernel/debug");
+	mount_one("cgroup2", "/sys/fs/cgroup");
+	mount_one("tmpfs", "/tmp");
+	mkdir("/dev/pts", 0755);
+	mount_one("devpts", "/dev/pts");
+	if (mount("none", "/host", "hostfs", 0, "/"))
+		die("hostfs on /host");
+	put_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	if (!access("/dev/ubdb", F_OK) && mount("/dev/ubdb", "/mnt", "ext4", MS_NOATIME, NULL))
+		die("/dev/ubdb on /mnt");
+}
+
+static void swap_on(void)
+{
+	if (!access("/dev/ubda", F_OK) && swapon("/dev/ubda", 0))
+		die("swapon /dev/ubda");
+}
+
+/* Value of a word KEY=VALUE of the kernel command line, or NULL. */
+static char *cmdline_word(const char *key)
+{
+	static char line[4096];
+	char *word, *save = NULL;
+	size_t n = strlen(key);
+	FILE *f = fopen("/proc/cmdline", "re");
+
+	if (!f || !fgets(line, sizeof(line), f))
+		die("/proc/cmdline");
+	fclose(f);
+	for (word = strtok_r(line, " \n", &save); word; word = strtok_r(NULL, " \n", &save))
+		if (!strncmp(word, key, n) && word[n] == '=')
+			return word + n + 1;
+	return NULL;
+}
+
+static unsigned long taint(void)
+{
+	unsigned long bits = 0;
+	FILE *f = fopen("/proc/sys/kernel/tainted", "re");
+
+	if (!f || fscanf(f, "%lu", &bits) != 1)
+		die("/proc/sys/kernel/tainted");
+	fclose(f);
+	return bits;
+}
+
+static long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* ---- the plan ---- */
+
+static struct test *read_plan(int *count)
+{
+	struct test *tests = NULL;
+	char *line = NULL;
+	size_t cap = 0;
+	int n = 0;
+	FILE *f = fopen("/host/plan", "re");
+
+	if (!f)
+		die("/host/plan");
+	while (getline(&line, &cap, f) > 0) {
+		struct test t = { 0 };
+
+		if (sscanf(line, "%m[^\t]\t%m[^\t]\t%m[^\t]\t%d", &t.name, &t.program, &t.harness, &t.limit) != 4)
+			die("malformed line in /host/plan");
+		tests = realloc(tests, (n + 1) * sizeof(*tests));
+		if (!tests)
+			die("no memory for the plan");
+		tests[n++] = t;
+	}
+	free(line);
+	fclose(f);
+	*count = n;
+	return tests;
+}
+
+/* ---- one test ---- */
+
+static void child(const struct test *t, int out)
+{
+	char path[PATH_MAX];
+	int null = open("/dev/null", O_RDONLY);
+
+	setsid();
+	dup2(null, 0);
+	dup2(out, 1);
+	dup2(out, 2);
+	setenv("MMUML_SEED", seed, 1);
+	if (chdir("/tmp"))
+		_exit(126);
+	snprintf(path, sizeof(path), "/tests/%s", t->program);
+	execl(path, t->program, "-r", t->harness, NULL);
+	fprintf(stderr, "%s: %s\n", path, strerror(errno));
+	_exit(127);
+}
+
+/* Read what the test prints until its process is gone or the time is up; too much output loses its middle. */
+static size_t collect(int fd, pid_t pid, long deadline, char *held, struct outcome *o)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	size_t len = 0;
+	bool gone = false;
+
+	for (;;) {
+		char buf[4096];
+		ssize_t n;
+		int ready = poll(&p, 1, gone ? 0 : 10);
+
+		if (ready > 0) {
+			n = read(fd, buf, sizeof(buf));
+			if (n > 0) {
+				if (len + n > HELD_MAX) {
+					memmove(held + HELD_MAX / 2, held + len - HELD_MAX / 4, HELD_MAX / 4);
+					len = HELD_MAX / 2 + HELD_MAX / 4;
+				}
+				memcpy(held + len, buf, n);
+				len += n;
+				if (now_ms() < deadline)
+					continue;
+			}
+		}
+		if (gone)
+			return len;
+		if (waitpid(pid, &o->status, WNOHANG) == pid) {
+			gone = true;
+		} else if (now_ms() > deadline) {
+			o->timed_out = true;
+			put_file("/proc/sysrq-trigger", "t");
+			kill(-1, SIGKILL);
+			waitpid(pid, &o->status, 0);
+			gone = true;
+		} else if (ready > 0 && (p.revents & POLLHUP)) {
+			usleep(1000);
+		}
+	}
+}
+
+/* Nothing of one test may run during the next. */
+static int reap_strays(void)
+{
+	int n = 0;
+
+	kill(-1, SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0)
+		n++;
+	return n;
+}
+
+static void run(const struct test *t, char *held, size_t *len, struct outcome *o)
+{
+	unsigned long before = taint();
+	int out[2];
+	pid_t pid;
+
+	kmsg("<6>mmuml: begin %s", t->name);
+	if (pipe2(out, O_CLOEXEC))
+		die("pipe");
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (!pid)
+		child(t, out[1]);
+	close(out[1]);
+	*len = collect(out[0], pid, now_ms() + 1000L * t->limit * scale, held, o);
+	close(out[0]);
+	o->strays = reap_strays();
+	o->taint = taint() & ~before;
+	kmsg("<6>mmuml: end %s", t->name);
+}
+
+/* ---- what the host reads ---- */
+
+/* Lines of the harness that say nothing new: our own plan and result line stand for them. */
+static bool boilerplate(const char *line)
+{
+	static const char *const starts[] = {
+		"TAP version", "1..1", "# Starting ", "#  RUN  ", "#            OK  ", "#          FAIL  ",
+		"# PASSED: ", "# FAILED: ", "# Totals: ", "ok 1 ", "not ok 1 ", "#          SKIP ",
+	};
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+		if (!strncmp(line, starts[i], strlen(starts[i])))
+			return true;
+	return false;
+}
+
+/* Diagnostics first, "# " before each line; the reason of a skip is returned. */
+static const char *tell(char *held, size_t len)
+{
+	const char *reason = NULL;
+	char *line, *save = NULL;
+
+	held[len] = '\0';
+	for (line = strtok_r(held, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *skip = strstr(line, "# SKIP ");
+
+		if (!strncmp(line, "ok 1 ", 5) && skip)
+			reason = skip + 7;
+		if (!boilerplate(line))
+			fprintf(result, "# %s\n", !strncmp(line, "# ", 2) ? line + 2 : line);
+	}
+	return reason;
+}
+
+static void report(int nr, const struct test *t, char *held, size_t len, const struct outcome *o)
+{
+	const char *reason = tell(held, len);
+	int code = WIFEXITED(o->status) ? WEXITSTATUS(o->status) : -1;
+
+	if (o->strays)
+		fprintf(result, "# left %d process(es) behind\n", o->strays);
+	if (o->timed_out)
+		fprintf(result, "not ok %d %s # (timeout %ds)\n", nr, t->name, t->limit * scale);
+	else if (o->taint)
+		fprintf(result, "not ok %d %s # (kernel tainted %#lx)\n", nr, t->name, o->taint);
+	else if (WIFSIGNALED(o->status))
+		fprintf(result, "not ok %d %s # (signal %d)\n", nr, t->name, WTERMSIG(o->status));
+	else if (code == SKIP_CODE)
+		fprintf(result, "ok %d %s # SKIP %s\n", nr, t->name, reason ? reason : "no reason given");
+	else if (code)
+		fprintf(result, "not ok %d %s # (exit %d)\n", nr, t->name, code);
+	else
+		fprintf(result, "ok %d %s\n", nr, t->name);
+	fflush(result);
+}
+
+static void run_tests(void)
+{
+	static char held[HELD_MAX + 4096];
+	struct test *tests;
+	int n;
+
+	tests = read_plan(&n);
+	fprintf(result, "KTAP version 1\n1..%d\n# seed %s\n", n, seed);
+	fflush(result);
+	for (int i = 0; i < n; i++) {
+		struct outcome o = { 0 };
+		size_t len;
+
+		fprintf(result, "# begin %s\n", tests[i].name);
+		fflush(result);
+		run(&tests[i], held, &len, &o);
+		report(i + 1, &tests[i], held, len, &o);
+	}
+	fprintf(result, "# done %d\n", n);
+	fflush(result);
+	tcdrain(fileno(result));
+}
+
+/* ---- interactive ---- */
+
+static void shell(void)
+{
+	pid_t pid;
+	int status;
+
+	if (access("/bin/busybox", X_OK)) {
+		errno = ENOENT;
+		die("/bin/busybox (the host had none when the guest was built)");
+	}
+	pid = fork();
+	if (!pid) {
+		int tty = open("/dev/tty0", O_RDWR);
+
+		setsid();
+		ioctl(tty, TIOCSCTTY, 1);
+		dup2(tty, 0);
+		dup2(tty, 1);
+		dup2(tty, 2);
+		setenv("PATH", "/bin:/tests", 1);
+		setenv("HOME", "/tmp", 1);
+		setenv("PS1", "mmuml:\\w# ", 1);
+		if (system("/bin/busybox --install -s /bin"))
+			perror("busybox --install");
+		execl("/bin/busybox", "sh", "-i", NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	reap_strays();
+}
+
+static void open_result_channel(void)
+{
+	struct termios t;
+	int fd = open(RESULT_TTY, O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		die(RESULT_TTY);
+	tcgetattr(fd, &t);
+	cfmakeraw(&t);
+	tcsetattr(fd, TCSANOW, &t);
+	result = fdopen(fd, "w");
+}
+
+int main(void)
+{
+	const char *word;
+	bool interactive;
+
+	mounts();
+	swap_on();
+	word = cmdline_word("mmuml.mode");
+	interactive = word && !strcmp(word, "shell");
+	word = cmdline_word("mmuml.scale");
+	if (word)
+		scale = atoi(word);
+	word = cmdline_word("mmuml.seed");
+	if (word)
+		snprintf(seed, sizeof(seed), "%s", word);
+	if (interactive) {
+		shell();
+	} else {
+		open_result_channel();
+		run_tests();
+	}
+	power_off();
+}

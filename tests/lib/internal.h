@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the files of the library share with each other, and tests do not see. */
+#ifndef MMUML_TESTS_INTERNAL_H
+#define MMUML_TESTS_INTERNAL_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+/* Open /proc/PID/NAME (@pid 0: the caller) read-only; the descriptor or -errno. */
+int mm_proc_open(pid_t pid, const char *name);
+/* The same as a stream; NULL and errno. */
+FILE *mm_proc_fopen(pid_t pid, const char *name);
+/* The raw pagemap entries of @n pages. */
+#define MM_PM_SWAP	(1ULL << 62)
+#define MM_PM_PRESENT	(1ULL << 63)
+int mm_pagemap(pid_t pid, const void *addr, uint64_t *entries, size_t n);
+/* Move what lies in the LRU-add batches of the CPUs to the LRU lists: a page in a batch cannot be isolated. */
+void mm_lru_drain(void);
+/* Wait until the callbacks of call_rcu() that are pending now have run. */
+void mm_rcu_barrier(void);
+
+#endif

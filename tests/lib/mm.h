@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a test of mm/ needs to see and to do from user space: page frames and flags, counters and
+ * their differences, swap, KSM, compaction, reclaim, pins, fork trees, fault injection, patterns.
+ *
+ * Unless a function says otherwise it returns 0 or a non-negative value, and -errno on failure.
+ * Functions named mm_need_*() return NULL, or the reason why a test has to be skipped:
+ *
+ *	NEED(mm_need_swap());
+ */
+#ifndef MMUML_TESTS_MM_H
+#define MMUML_TESTS_MM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/types.h>
+
+#define PAGE		4096UL
+#define PMD_SIZE	(2UL << 20)
+#define PUD_SIZE	(1UL << 30)
+#define KB		1024UL
+#define MB		(1024UL * 1024)
+
+/* Skip the test (kselftest_harness.h) with the reason that a mm_need_*() gave. */
+#define NEED(why_expr)					\
+	do {						\
+		const char *why_ = (why_expr);		\
+		if (why_)				\
+			SKIP(return, "needs %s", why_);	\
+	} while (0)
+
+/* ---- memory and patterns (mem.c) ---- */
+
+/* Map @len bytes read-write, private and anonymous, the address a multiple of @align; NULL on failure. */
+void *mm_map_aligned(size_t len, size_t align);
+/* The same, starting @offset bytes after a multiple of @align. */
+void *mm_map_at_offset(size_t len, size_t align, size_t offset);
+/* Reserve (PROT_NONE) an aligned range that later MAP_FIXED and MREMAP_FIXED may use. */
+void *mm_reserve(size_t len, size_t align);
+/* A shmem file (memfd) or an unlinked file in @dir of @len bytes; the descriptor. */
+int mm_memfd(size_t len);
+int mm_tmpfile(const char *dir, size_t len);
+
+/* Fill every byte of [p, p+len) with a pattern of @seed and the offset: no two pages are alike. */
+void mm_fill(void *p, size_t len, uint64_t seed);
+/* The same pattern, but as if the range began at byte @offset of a filled one. */
+void mm_fill_from(void *p, size_t len, uint64_t seed, size_t offset);
+/* First offset in [p, p+len) that differs from the pattern, or -1 if every byte is right. */
+ssize_t mm_check(const void *p, size_t len, uint64_t seed);
+ssize_t mm_check_from(const void *p, size_t len, uint64_t seed, size_t offset);
+/* First offset in [p, p+len) that is not @byte, or -1. */
+ssize_t mm_check_byte(const void *p, size_t len, unsigned char byte);
+/* Read one byte of every page (so that each is mapped); returns their sum so that it is not optimised away. */
+unsigned long mm_touch_read(const void *p, size_t len);
+/* Write one byte of every page without changing it. */
+void mm_touch_write(void *p, size_t len);
+/* Read one byte at p; 0, or the signal (SIGSEGV, SIGBUS) that the access raised. Likewise a write of @byte. */
+int mm_probe_read(const void *p);
+int mm_probe_write(void *p, unsigned char byte);
+/* si_code of the last signal that mm_probe_*() caught. */
+int mm_probe_code(void);
+
+/* A small seeded generator (xorshift64*): the same numbers on every machine. @state must not be 0. */
+uint64_t mm_rand(uint64_t *state);
+
+/* ---- page tables as user space sees them (pagemap.c); @pid 0 is the caller ---- */
+
+struct mm_page {
+	bool present, swapped, file, exclusive, soft_dirty, uffd_wp, guard;
+	uint64_t pfn;			/* if present */
+	unsigned int swap_type;		/* if swapped */
+	uint64_t swap_offset;
+};
+/* The pagemap entry of one page (Documentation/admin-guide/mm/pagemap.rst). */
+int mm_page(pid_t pid, const void *addr, struct mm_page *page);
+/* Its PFN, or 0 if it is not present. */
+uint64_t mm_pfn(pid_t pid, const void *addr);
+/* PFNs of @n pages from @addr into @pfns (0 where not present). */
+int mm_pfns(pid_t pid, const void *addr, uint64_t *pfns, size_t n);
+/* How many pages of the range are present / swapped out. */
+long mm_count_present(pid_t pid, const void *addr, size_t len);
+long mm_count_swapped(pid_t pid, const void *addr, size_t len);
+/* /proc/kpageflags and /proc/kpagecount of a frame; bits KPF_* of linux/kernel-page-flags.h. */
+uint64_t mm_kpageflags(uint64_t pfn);
+long mm_kpagecount(uint64_t pfn);
+bool mm_kpf(uint64_t pfn, int kpf_bit);
+
+/* ---- VMAs (vma.c) ---- */
+
+struct mm_vma {
+	unsigned long start, end, offset;
+	char prot[5];			/* "rw-p" */
+	char path[128];
+};
+/* The VMA that holds @addr, from /proc/PID/maps; -ENOENT if none. */
+int mm_vma(pid_t pid, const void *addr, struct mm_vma *vma);
+/* Number of VMAs that intersect [addr, addr+len). */
+int mm_vma_count(pid_t pid, const void *addr, size_t len);
+/* All of /proc/PID/maps in one malloc'ed string, to compare the address space before and after. */
+char *mm_maps(pid_t pid);
+/* A field of the VMA's smaps entry in kB ("Rss", "Pss", "Swap", "Locked", "Shared_Dirty", ...), or -errno. */
+long mm_smaps(pid_t pid, const void *addr, const char *field);
+/* Whether VmFlags of that entry has the two-letter @flag ("lo", "mg", "uw", ...). */
+bool mm_vmflag(pid_t pid, const void *addr, const char *flag);
+/* A field of /proc/PID/status in kB or as a plain number ("VmRSS", "VmHWM", "VmLck", "RssAnon", ...). */
+long mm_status(pid_t pid, const char *field);
+
+/* ---- counters and their differences (stat.c) ---- */
+
+/* One counter of /proc/vmstat, of /proc/meminfo (kB); -ENOENT if the kernel has no such counter. */
+long mm_vmstat(const char *name);
+long mm_meminfo(const char *name);
+/* Objects in use in one slab cache (active_objs is a whole-slab figure on SLUB: the function shrinks the
+ * cache and drains per-CPU lists first, so that equal states give equal numbers). */
+long mm_slab(const char *cache);
+/* Acquisitions of a lock class since boot in /proc/lock_stat; the -R/-W suffix is optional there and both
+ * are summed; 0 if the class was not seen, -ENOENT without LOCK_STAT. */
+long mm_lock_count(const char *class_name);
+
+/* A snapshot of many counters at once. */
+struct mm_snap;
+struct mm_snap *mm_snap(void);
+/* How much a /proc/vmstat counter grew since @before; 0 for a counter that does not exist is never returned:
+ * an unknown name aborts the test program with a message. */
+long mm_delta(const struct mm_snap *before, const char *name);
+void mm_snap_free(struct mm_snap *s);
+
+/* Report a counter of this test to the host (KTAP diagnostic "# counter NAME VALUE"), for compare and expect. */
+void mm_report(const char *name, long value);
+
+/* Wait (at most ~2 s) until RCU-freed objects and lru_add batches are drained, so that counts can be compared. */
+void mm_settle(void);
+
+/* ---- files of the kernel (file.c) ---- */
+
+int mm_write_file(const char *path, const char *text);	/* 0 or -errno of open or write */
+long mm_read_long(const char *path);			/* the first number in the file, or -errno */
+ssize_t mm_read_file(const char *path, char *buf, size_t size); /* NUL-terminated; length or -errno */
+
+/* ---- reclaim and swap (reclaim.c) ---- */
+
+const char *mm_need_swap(void);
+/* MADV_PAGEOUT until every page that can go is out; drains the lru_add batches between passes.
+ * Returns the number of pages of the range that are still present. */
+long mm_pageout(void *p, size_t len);
+long mm_swap_used(void);				/* pages in use on all swap devices */
+/* swapoff and swapon again the first swap device: brings every page back in. */
+int mm_swap_cycle(void);
+
+/* ---- memory cgroups v2 at /sys/fs/cgroup (memcg.c) ---- */
+
+struct mm_cgroup { char path[64]; };
+const char *mm_need_memcg(void);
+int mm_cgroup_create(struct mm_cgroup *cg, const char *name);
+int mm_cgroup_enter(const struct mm_cgroup *cg);	/* move the caller in */
+int mm_cgroup_leave(void);				/* back to the root group */
+int mm_cgroup_remove(struct mm_cgroup *cg);
+int mm_cgroup_write(const struct mm_cgroup *cg, const char *file, const char *text);
+long mm_cgroup_read(const struct mm_cgroup *cg, const char *file);
+long mm_cgroup_stat(const struct mm_cgroup *cg, const char *name);	/* a line of memory.stat */
+/* memory.stat and its like lag behind by up to 64 events a CPU until the kernel's own flush: wait for it (2.3 s). */
+void mm_cgroup_settle(void);
+int mm_cgroup_reclaim(const struct mm_cgroup *cg, size_t bytes);	/* 0, or -EAGAIN if it fell short */
+
+/* ---- KSM (ksm.c) ---- */
+
+const char *mm_need_ksm(void);
+/* Run ksmd at full speed until @passes full scans have passed, then stop it. */
+int mm_ksm_scan(unsigned int passes);
+int mm_ksm_unmerge_all(void);				/* run=2, then run=0 */
+long mm_ksm_stat(const char *name);			/* pages_shared, pages_sharing, full_scans, ... */
+
+/* ---- migration and compaction (compact.c) ---- */
+
+const char *mm_need_compaction(void);
+int mm_compact(void);					/* /proc/sys/vm/compact_memory, all zones */
+/* Hand freed pages from the per-CPU lists, where compaction does not find them, back to the buddy lists (but for
+ * some hundred that stay). */
+void mm_pcp_drain(void);
+/* Make compaction want to move pages: allocate @bytes of memory in single pages and free every second one. Returns a
+ * handle for mm_unfragment(). */
+void *mm_fragment(size_t bytes);
+void mm_unfragment(void *handle);
+
+/* ---- pins (pin.c) ---- */
+
+struct mm_pin { int fd; unsigned int kind; };
+const char *mm_need_pin(void);				/* io_uring registered buffers */
+const char *mm_need_gup_test(void);
+/* FOLL_LONGTERM pins of [p, p+len) through IORING_REGISTER_BUFFERS (each segment at most 1 GB). */
+int mm_pin_uring(struct mm_pin *pin, void *p, size_t len);
+/* Pins of every @stride-th page (stride 2: every second). */
+int mm_pin_uring_stride(struct mm_pin *pin, void *p, size_t len, unsigned int stride);
+/* pin_user_pages() through /sys/kernel/debug/gup_test (PIN_LONGTERM_TEST_*). */
+int mm_pin_gup(struct mm_pin *pin, void *p, size_t len);
+void mm_unpin(struct mm_pin *pin);
+
+/* ---- processes (fork.c) ---- */
+
+/* Run @fn(@arg) in a child; its return value (0..255), or -signal if it died of one, or -errno. */
+int mm_in_child(int (*fn)(void *arg), void *arg);
+
+/*
+ * A tree of processes that stay alive and do what they are told. Every node was forked by its parent after the
+ * parent wrote to the memory under test, so that the anon_vma hierarchy has the shape that is asked for.
+ */
+struct mm_tree;
+/* @depth levels below the caller, @width children at each node (1: a chain). Each node runs @setup(level, @arg) after its fork. */
+struct mm_tree *mm_tree_fork(unsigned int depth, unsigned int width, void (*setup)(unsigned int level, void *arg), void *arg);
+unsigned int mm_tree_size(const struct mm_tree *t);	/* processes, the caller not counted */
+pid_t mm_tree_pid(const struct mm_tree *t, unsigned int i); /* in the order of creation, depth first */
+unsigned int mm_tree_level(const struct mm_tree *t, unsigned int i); /* 1 = child of the caller */
+/* Let node @i run @fn(@arg) (addresses are valid in it: it was forked); the function's return value, -signal, or -errno. */
+int mm_tree_call(struct mm_tree *t, unsigned int i, int (*fn)(void *arg), void *arg);
+int mm_tree_kill(struct mm_tree *t, unsigned int i);	/* let node @i exit; its descendants stay */
+void mm_tree_end(struct mm_tree *t);			/* all of them exit, waited for */
+
+/* ---- fault injection: Documentation/fault-injection/fault-injection.rst, /proc/self/fail-nth (fail.c) ---- */
+
+const char *mm_need_fail_nth(void);
+/* Set up failslab and fail_page_alloc so that fail-nth reaches every allocation, GFP_KERNEL ones included. */
+int mm_fail_setup(void);
+/*
+ * Call @fn(@arg) with the 1st, 2nd, 3rd ... allocation of the calling task failing, until a call in which nothing
+ * was left to fail. @after(n, ret, @arg) runs after each with injection off and returns 0 to go on, else
+ * the walk stops with that value. Returns the number of allocations that were made to fail.
+ */
+/* For @after: whether an allocation failed in the call that was just made (it did in all but the last one). */
+bool mm_fail_injected(void);
+int mm_fail_walk(int (*fn)(void *arg), int (*after)(int nth, int ret, void *arg), void *arg);
+
+/* ---- system calls that the C library may lack (sys.c): raw, -1 and errno ---- */
+
+int mm_mseal(void *p, size_t len);
+int mm_userfaultfd(int flags);
+int mm_process_madvise(pid_t pid, void *p, size_t len, int advice);
+
+/* ---- objects of the reverse map, of all processes together (objects.c) ---- */
+
+/* In use in the caches anon_vma, anon_vma_chain and vm_area_struct. */
+struct mm_objects { long anon_vma, chain, vma; };
+struct mm_objects mm_objects(void);
+/* How many came since @base. If that is not what @want (or NULL) says, those that wait for a grace period go first,
+ * which takes up to 0.1 s. */
+struct mm_objects mm_objects_since(const struct mm_objects *base, const struct mm_objects *want);
+/* Exactly so many more of each than at @base (a struct mm_objects). */
+#define EXPECT_OBJECTS(base, anon_vmas, chains, vmas)						\
+	do {											\
+		struct mm_objects want_ = { (anon_vmas), (chains), (vmas) };			\
+		struct mm_objects grown_ = mm_objects_since(&(base), &want_);			\
+		EXPECT_EQ(want_.anon_vma, grown_.anon_vma);					\
+		EXPECT_EQ(want_.chain, grown_.chain);						\
+		EXPECT_EQ(want_.vma, grown_.vma);						\
+	} while (0)
+
+#endif

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+/* VMAs and their accounts: /proc/PID/maps, smaps and status. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mm.h"
+#include "internal.h"
+
+/* A line of maps, or the first line of an smaps entry; other lines of smaps do not parse. */
+static bool parse_vma(const char *line, struct mm_vma *vma)
+{
+	int path = 0;
+
+	if (sscanf(line, "%lx-%lx %4s %lx %*x:%*x %*u %n",
+		   &vma->start, &vma->end, vma->prot, &vma->offset, &path) < 4 || !path)
+		return false;
+	snprintf(vma->path, sizeof(vma->path), "%.*s", (int)strcspn(line + path, "\n"), line + path);
+	return true;
+}
+
+int mm_vma(pid_t pid, const void *addr, struct mm_vma *vma)
+{
+	unsigned long at = (unsigned long)addr;
+	char line[512];
+	int ret = -ENOENT;
+	FILE *f;
+
+	f = mm_proc_fopen(pid, "maps");
+	if (!f)
+		return -errno;
+	while (ret && fgets(line, sizeof(line), f))
+		if (parse_vma(line, vma) && vma->start <= at && at < vma->end)
+			ret = 0;
+	fclose(f);
+	if (ret)
+		*vma = (struct mm_vma) { 0 };
+	return ret;
+}
+
+int mm_vma_count(pid_t pid, const void *addr, size_t len)
+{
+	unsigned long start = (unsigned long)addr, end = start + len;
+	struct mm_vma vma;
+	char line[512];
+	int n = 0;
+	FILE *f;
+
+	f = mm_proc_fopen(pid, "maps");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f))
+		if (parse_vma(line, &vma) && vma.start < end && start < vma.end)
+			n++;
+	fclose(f);
+	return n;
+}
+
+/* The length of a file of /proc, which stat() does not know. */
+static ssize_t proc_length(pid_t pid, const char *name)
+{
+	char buf[4096];
+	ssize_t len = 0, n;
+	int fd;
+
+	fd = mm_proc_open(pid, name);
+	if (fd < 0)
+		return fd;
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		len += n;
+	n = n < 0 ? -errno : len;
+	close(fd);
+	return n;
+}
+
+char *mm_maps(pid_t pid)
+{
+	ssize_t len, room;
+	char path[64], *text;
+
+	if (pid)
+		snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	else
+		strcpy(path, "/proc/self/maps");
+	do {
+		/* The buffer comes first, so that what malloc() does to the heap is in the text. */
+		room = proc_length(pid, "maps");
+		if (room < 0)
+			return NULL;
+		room += 512;
+		text = malloc(room);
+		if (!text)
+			return NULL;
+		len = mm_read_file(path, text, room);
+		if (len >= 0 && len < room - 1)
+			return text;
+		free(text);
+	} while (len > 0);
+	return NULL;
+}
+
+/* Find the line of the VMA's smaps entry that starts with "@field:"; what follows the colon, in @line. */
+static char *smaps_line(pid_t pid, const void *addr, const char *field, char *line, size_t size, int *err)
+{
+	unsigned long at = (unsigned long)addr;
+	size_t len = strlen(field);
+	bool inside = false;
+	struct mm_vma vma;
+	char *found = NULL;
+	FILE *f;
+
+	*err = -ENOENT;
+	f = mm_proc_fopen(pid, "smaps");
+	if (!f) {
+		*err = -errno;
+		return NULL;
+	}
+	while (!found && fgets(line, size, f)) {
+		if (parse_vma(line, &vma))
+			inside = vma.start <= at && at < vma.end;
+		else if (inside && !strncmp(line, field, len) && line[len] == ':')
+			found = line + len + 1;
+	}
+	fclose(f);
+	return found;
+}
+
+long mm_smaps(pid_t pid, const void *addr, const char *field)
+{
+	char line[512];
+	int err;
+	char *text = smaps_line(pid, addr, field, line, sizeof(line), &err);
+
+	return text ? strtol(text, NULL, 10) : err;
+}
+
+bool mm_vmflag(pid_t pid, const void *addr, const char *flag)
+{
+	char line[512], *save = NULL, *word;
+	int err;
+	char *text = smaps_line(pid, addr, "VmFlags", line, sizeof(line), &err);
+
+	if (!text)
+		return false;
+	for (word = strtok_r(text, " \n", &save); word; word = strtok_r(NULL, " \n", &save))
+		if (!strcmp(word, flag))
+			return true;
+	return false;
+}
+
+long mm_status(pid_t pid, const char *field)
+{
+	size_t len = strlen(field);
+	long value = -ENOENT;
+	char line[512];
+	FILE *f;
+
+	f = mm_proc_fopen(pid, "status");
+	if (!f)
+		return -errno;
+	while (value == -ENOENT && fgets(line, sizeof(line), f))
+		if (!strncmp(line, field, len) && line[len] == ':')
+			value = strtol(line + len + 1, NULL, 10);
+	fclose(f);
+	return value;
+}
