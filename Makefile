@@ -15,6 +15,8 @@ SEED	?= 1
 REPEAT	?= 1
 MEM	?= $(if $(filter debug,$(PROFILE)),640,512)
 ISOLATE	?=
+# make bench: also from nothing
+FULL	?=
 # make shell: a host directory to show at /host
 HOSTFS	?=
 # further words of the kernel command line
@@ -56,7 +58,7 @@ tree: fetch
 config: tree
 	@scripts/config.sh $(TREE) $(PROFILE)
 
-kernel: config
+kernel: config host
 	+@scripts/build.sh $(TREE) $(PROFILE)
 
 host: deps
@@ -83,7 +85,7 @@ soak: build
 	@$(RUNTESTS) --what soak
 
 bench:
-	@scripts/bench.sh
+	@FULL=$(FULL) scripts/bench.sh
 
 clean:
 	rm -rf $(wildcard $(BUILD)/trees/*/build-* $(BUILD)/host)

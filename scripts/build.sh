@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 # Build the kernel of one tree and profile.
 # usage: scripts/build.sh TREE PROFILE   -> TREE/build-PROFILE/vmlinux
+# Three ways to the same bytes: nothing changed (a look at the recorded inputs); only .c files changed
+# (kbuild for their directories and the link); all of kbuild.
 set -eu
 . scripts/lib.sh
 
 tree=$1
 profile=$2
 out=$tree/build-$profile
+fresh=$BUILD/host/mmuml-fresh
 
 # Progress of a long build on a terminal: objects so far; the names of what is compiled otherwise.
 show()
@@ -20,20 +23,95 @@ show()
 	fi
 }
 
-build()
+# What besides the files decides the result.
+build_key()
+{
+	kmakeflags | sed -E 's/-j ?[0-9]*|--jobserver[^ ]*//g'
+	echo " ${CC-} ${LLVM-} ${KCFLAGS-} $(stat -L -c '%n %Y %s' "$(command -v "${CC:-gcc}")" 2>/dev/null)"
+}
+
+whole()
 {
 	log=$out/build.log
 	status=$out/.build.status
-	rm -f "$status"
+	rm -f "$status" "$out/.inputs" "$out/.build.key"
+	touch "$out/.build.began"
 	{ kmake "$tree" "$out" vmlinux 2>&1 || echo failed > "$status"; } | tee "$log" |
 		grep -vE '^make(\[[0-9]+\])?: |^  (CALL|DESCEND) ' | show
 	if [ -f "$status" ]; then
 		die $EX_BUILD "the kernel does not build" "$(grep -m1 -E 'error:|Error |undefined reference' "$log")" \
 		    "make build V=1  (the whole log: $log)"
 	fi
+	# The environment that kbuild gives to its sub-makes, for the short way.
+	# shellcheck disable=SC2016 # make expands it
+	kmake "$tree" "$out" -s --eval='mmuml-env: ; @env -0 > $(objtree)/.build.env' mmuml-env >/dev/null 2>&1 ||
+		rm -f "$out/.build.env"
 	if [ -n "$(find "$out/.config" -newer "$out/compile_commands.json" 2>&1)" ]; then
 		kmake "$tree" "$out" -s compile_commands.json >/dev/null 2>&1 || true
 	fi
+}
+
+# The top directories of the changed files, if only sources of objects changed for which that is all kbuild would find out.
+changed_dirs()
+{
+	while read -r f; do
+		case $f in
+		../mm/*.c | ../fs/*.c | ../kernel/*.c | ../lib/*.c | ../block/*.c | ../io_uring/*.c | ../ipc/*.c) ;;
+		*) return 1 ;;
+		esac
+		obj=${f#../}
+		obj=${obj%.c}.o
+		[ -f "$out/$obj" ] && [ -f "$tree/${f#../}" ] || return 1
+		echo "${obj%%/*}"
+	done < "$out/.changed" | sort -u
+}
+
+# saved TARGET: the command that kbuild ran to make it, as it keeps it in .TARGET.cmd.
+saved()
+{
+	sed -n 's/^savedcmd_[^ ]* := //p' "$out/.$1.cmd" | sed 's/\$\$/$/g; s/\\#/#/g'
+}
+
+# What the top Makefile does once the directories are done, without its look at all the others: their inputs are as
+# they were. The archives are lists of names; a member's size in them must be right.
+short_script()
+{
+	echo 'set -e'
+	for d in $1; do
+		echo "make -f ../scripts/Makefile.build obj=$d need-builtin=1 need-modorder="
+	done
+	for a in built-in.a built-in-fixup.a vmlinux.a; do
+		[ ! -f "$out/.$a.cmd" ] || saved $a
+	done
+	for step in vmlinux_o modpost vmlinux; do
+		echo "make -f ../scripts/Makefile.$step"
+	done
+}
+
+# Build the directories of the changed files and link; false if it has to be done the long way.
+short()
+{
+	dirs=$(changed_dirs) || return 1
+	[ -n "$dirs" ] && [ -f "$out/.build.env" ] || return 1
+	short_script "$dirs" > "$out/.build.short"
+	touch "$out/.build.began"
+	flags="rR --no-print-directory --include-dir=$TOP/$tree"
+	(cd "$out" && xargs -0 -a .build.env sh -c "exec env -i \"\$@\" MAKEFLAGS='$flags' MFLAGS= MAKELEVEL=1 \
+		MAKEOVERRIDES= sh .build.short" sh) > "$out/build.log" 2>&1 || return 1
+	grep -vE '^make(\[[0-9]+\])?: |^  (CALL|DESCEND|AR) ' "$out/build.log" | show
+}
+
+build()
+{
+	key=$(build_key)
+	if [ "$(cat "$out/.build.key" 2>/dev/null)" = "$key" ]; then
+		"$fresh" check "$out" > "$out/.changed" && return 0
+		short || whole
+	else
+		whole
+	fi
+	"$fresh" record "$out" "$out/.build.began"
+	echo "$key" > "$out/.build.key"
 }
 
 one_at_a_time "build-$profile" build

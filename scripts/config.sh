@@ -57,10 +57,20 @@ unmet()
 		return 0
 	fi
 	file=${where%:*}
+	# The depends lines of the option itself, and those of the if and menu blocks around it.
 	deps=$(awk -v start="${where##*:}" '
-		FNR == start { on = 1; next }
-		on && /^(menu|config|menuconfig|choice|endchoice|endmenu|if|endif|source|comment)/ { exit }
-		on && /^[[:space:]]+depends on/ { sub(/^[[:space:]]+depends on[[:space:]]+/, ""); print }' "$tree/$file")
+		FNR > start && !/^[[:space:]]/ && NF { exit }
+		/^[[:space:]]+depends on/ {
+			sub(/^[[:space:]]+depends on[[:space:]]+/, "")
+			if (FNR > start) print
+			else if (inmenu) menu[depth] = menu[depth] " " $0
+			next
+		}
+		FNR >= start { next }
+		/^(if|menu)[[:space:]]/ { inmenu = /^menu/; menu[++depth] = /^if/ ? substr($0, 4) : ""; next }
+		/^end(if|menu)/ { depth--; inmenu = 0; next }
+		/^(config|menuconfig|choice|comment)/ { inmenu = 0 }
+		END { for (i = 1; i <= depth; i++) if (menu[i] != "") print menu[i] }' "$tree/$file")
 	missing=
 	for d in $(printf '%s\n' "$deps" | grep -oE '[A-Z][A-Z0-9_]+'); do
 		grep -qE "^CONFIG_$d=[ym]" "$out/.config.tmp/.config" || missing="$missing $d=n"

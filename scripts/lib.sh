@@ -54,6 +54,13 @@ one_at_a_time()
 	"$@"
 }
 
+# What the user's make line says to kbuild, without what it says to the kit.
+kmakeflags()
+{
+	printf '%s' "${MAKEFLAGS-}" |
+		sed -E 's/(^| )(T|S|PROFILE|LINUX|SCALE|SEED|REPEAT|MEM|ISOLATE|HOSTFS|APPEND)=([^ \\]|\\.)*//g'
+}
+
 # kmake TREE OUT ARGS: kbuild for one build directory, the same way for every stage.
 # CC, LLVM, KCFLAGS, -j and V of the user's make reach it through the environment. A fixed build
 # time keeps ccache useful and two builds of one tree identical.
@@ -68,7 +75,9 @@ kmake()
 		cc="ccache $cc"
 		export CCACHE_DIR="${CCACHE_DIR:-$TOP/$BUILD/ccache}" CCACHE_BASEDIR="$TOP" CCACHE_NOHASHDIR=1
 	fi
-	case ${MAKEFLAGS-} in
+	MAKEFLAGS=$(kmakeflags)
+	export MAKEFLAGS
+	case $MAKEFLAGS in
 	*-j*) ;;
 	*) set -- -j"$(nproc)" "$@" ;;
 	esac

@@ -9,7 +9,7 @@ set -eu
 list()
 {
 	prog=$(basename "$1")
-	src=$(echo "$prog" | sed 's,\.,/,').c
+	src=$(echo "$prog" | sed 's,\.,/,; s,^kit/,kit/guest/,').c
 	"$1" -l 2>&1 | awk -v prog="$prog" -v src="$src" '
 	function die(what) { print "tests/" src ": " what > "/dev/stderr"; failed = 1; exit 1 }
 	function trim(s) { gsub(/^ +| +$/, "", s); return s }

@@ -34,7 +34,8 @@
 
 /* ---- memory and patterns (mem.c) ---- */
 
-/* Map @len bytes read-write, private and anonymous, the address a multiple of @align; NULL on failure. */
+/* Map @len bytes read-write, private and anonymous, the address a multiple of @align; NULL on failure. These
+ * functions leave at least a page unmapped on both sides, so that their regions do not merge with each other. */
 void *mm_map_aligned(size_t len, size_t align);
 /* The same, starting @offset bytes after a multiple of @align. */
 void *mm_map_at_offset(size_t len, size_t align, size_t offset);
@@ -114,7 +115,9 @@ long mm_status(pid_t pid, const char *field);
 long mm_vmstat(const char *name);
 long mm_meminfo(const char *name);
 /* Objects in use in one slab cache (active_objs is a whole-slab figure on SLUB: the function shrinks the
- * cache and drains per-CPU lists first, so that equal states give equal numbers). */
+ * cache and drains per-CPU lists first, so that equal states give equal numbers). It waits for RCU callbacks, some
+ * 60 ms a call. Caches of whole tasks (task_struct, cred, pid, ...) also change when a kworker comes or goes.
+ * -ENOENT without SLUB_DEBUG or such a cache. */
 long mm_slab(const char *cache);
 /* Acquisitions of a lock class since boot in /proc/lock_stat; the -R/-W suffix is optional there and both
  * are summed; 0 if the class was not seen, -ENOENT without LOCK_STAT. */
@@ -143,8 +146,10 @@ ssize_t mm_read_file(const char *path, char *buf, size_t size); /* NUL-terminate
 /* ---- reclaim and swap (reclaim.c) ---- */
 
 const char *mm_need_swap(void);
-/* MADV_PAGEOUT until every page that can go is out; drains the lru_add batches between passes.
- * Returns the number of pages of the range that are still present. */
+/* MADV_PAGEOUT until every page that can go is out of the page tables and of the swap cache: the next access reads
+ * from the device. Returns the number of pages of the range that are still present. A page that another process
+ * maps too stays (MADV_PAGEOUT passes over it: mm_cgroup_reclaim() does not); a mlocked VMA is -EINVAL. For a
+ * memfd (shmem) a few other pages of the system may go with it. */
 long mm_pageout(void *p, size_t len);
 long mm_swap_used(void);				/* pages in use on all swap devices */
 /* swapoff and swapon again the first swap device: brings every page back in. */
@@ -159,7 +164,7 @@ int mm_cgroup_enter(const struct mm_cgroup *cg);	/* move the caller in */
 int mm_cgroup_leave(void);				/* back to the root group */
 int mm_cgroup_remove(struct mm_cgroup *cg);
 int mm_cgroup_write(const struct mm_cgroup *cg, const char *file, const char *text);
-long mm_cgroup_read(const struct mm_cgroup *cg, const char *file);
+long mm_cgroup_read(const struct mm_cgroup *cg, const char *file); /* the number in it; -ERANGE for "max" */
 long mm_cgroup_stat(const struct mm_cgroup *cg, const char *name);	/* a line of memory.stat */
 /* memory.stat and its like lag behind by up to 64 events a CPU until the kernel's own flush: wait for it (2.3 s). */
 void mm_cgroup_settle(void);
@@ -168,7 +173,8 @@ int mm_cgroup_reclaim(const struct mm_cgroup *cg, size_t bytes);	/* 0, or -EAGAI
 /* ---- KSM (ksm.c) ---- */
 
 const char *mm_need_ksm(void);
-/* Run ksmd at full speed until @passes full scans have passed, then stop it. */
+/* Let ksmd make exactly @passes full scans, then stop it. A page is merged in the second scan that finds it
+ * unchanged. -ETIMEDOUT if nothing is MADV_MERGEABLE. */
 int mm_ksm_scan(unsigned int passes);
 int mm_ksm_unmerge_all(void);				/* run=2, then run=0 */
 long mm_ksm_stat(const char *name);			/* pages_shared, pages_sharing, full_scans, ... */
@@ -185,6 +191,29 @@ void mm_pcp_drain(void);
 void *mm_fragment(size_t bytes);
 void mm_unfragment(void *handle);
 
+/* ---- pages that move for certain (stage.c) ---- */
+
+/*
+ * Compaction moves what lies low in memory into holes of pageblocks that lie high. So:
+ *
+ *	stage = mm_stage(len);		the next @len bytes that are touched get the lowest frames that there are
+ *	...				allocate and fill the memory under test, at once
+ *	mm_stage_move(stage);		mm_stage_open(), which makes the holes, and mm_compact(): all of it that may
+ *					move, does
+ *	mm_stage_end(stage);
+ *
+ * NULL and errno, or -errno, on failure. A stage moves once; it takes 2 * @len + 10 MB. Children do not inherit it.
+ */
+struct mm_stage;
+struct mm_stage *mm_stage(size_t len);
+void mm_stage_open(struct mm_stage *s);
+int mm_stage_move(struct mm_stage *s);
+/* The same, with the caller's frames of @n pages from @p before (@was) and after (@is); how many pages moved. */
+long mm_stage_move_pages(struct mm_stage *s, const void *p, size_t n, uint64_t *was, uint64_t *is);
+void mm_stage_end(struct mm_stage *s);		/* NULL is allowed */
+/* How many pages were present and still are, in another frame. */
+size_t mm_moved(const uint64_t *was, const uint64_t *is, size_t n);
+
 /* ---- pins (pin.c) ---- */
 
 struct mm_pin { int fd; unsigned int kind; };
@@ -192,9 +221,9 @@ const char *mm_need_pin(void);				/* io_uring registered buffers */
 const char *mm_need_gup_test(void);
 /* FOLL_LONGTERM pins of [p, p+len) through IORING_REGISTER_BUFFERS (each segment at most 1 GB). */
 int mm_pin_uring(struct mm_pin *pin, void *p, size_t len);
-/* Pins of every @stride-th page (stride 2: every second). */
+/* Pins of every @stride-th page (stride 2: every second), at most 16384 of them. */
 int mm_pin_uring_stride(struct mm_pin *pin, void *p, size_t len, unsigned int stride);
-/* pin_user_pages() through /sys/kernel/debug/gup_test (PIN_LONGTERM_TEST_*). */
+/* pin_user_pages() through /sys/kernel/debug/gup_test (PIN_LONGTERM_TEST_*); one at a time, else -EBUSY. */
 int mm_pin_gup(struct mm_pin *pin, void *p, size_t len);
 void mm_unpin(struct mm_pin *pin);
 
@@ -223,13 +252,15 @@ void mm_tree_end(struct mm_tree *t);			/* all of them exit, waited for */
 const char *mm_need_fail_nth(void);
 /* Set up failslab and fail_page_alloc so that fail-nth reaches every allocation, GFP_KERNEL ones included. */
 int mm_fail_setup(void);
+/* For @after below: whether an allocation failed in the call that was just made (it did in all but the last). */
+bool mm_fail_injected(void);
 /*
  * Call @fn(@arg) with the 1st, 2nd, 3rd ... allocation of the calling task failing, until a call in which nothing
- * was left to fail. @after(n, ret, @arg) runs after each with injection off and returns 0 to go on, else
- * the walk stops with that value. Returns the number of allocations that were made to fail.
+ * was left to fail. @after(n, ret, @arg) runs after each, the last one included, with injection off, and returns 0
+ * to go on, else the walk stops with that value. Returns the number of allocations that were made to fail.
+ * Children of @fn are not injected (fork() clears fail-nth). The number differs between walks by what the slab
+ * sheaves hold: assert a range. An error that reaches nobody is no sign of a bug: caches have fallbacks.
  */
-/* For @after: whether an allocation failed in the call that was just made (it did in all but the last one). */
-bool mm_fail_injected(void);
 int mm_fail_walk(int (*fn)(void *arg), int (*after)(int nth, int ret, void *arg), void *arg);
 
 /* ---- system calls that the C library may lack (sys.c): raw, -1 and errno ---- */
@@ -240,20 +271,32 @@ int mm_process_madvise(pid_t pid, void *p, size_t len, int advice);
 
 /* ---- objects of the reverse map, of all processes together (objects.c) ---- */
 
-/* In use in the caches anon_vma, anon_vma_chain and vm_area_struct. */
+/* In use in the caches anon_vma, anon_vma_chain and vm_area_struct: exact, as mm_slab() is, but faster. */
 struct mm_objects { long anon_vma, chain, vma; };
 struct mm_objects mm_objects(void);
-/* How many came since @base. If that is not what @want (or NULL) says, those that wait for a grace period go first,
- * which takes up to 0.1 s. */
-struct mm_objects mm_objects_since(const struct mm_objects *base, const struct mm_objects *want);
+/* How many came since @base. */
+struct mm_objects mm_objects_since(const struct mm_objects *base);
 /* Exactly so many more of each than at @base (a struct mm_objects). */
-#define EXPECT_OBJECTS(base, anon_vmas, chains, vmas)						\
-	do {											\
-		struct mm_objects want_ = { (anon_vmas), (chains), (vmas) };			\
-		struct mm_objects grown_ = mm_objects_since(&(base), &want_);			\
-		EXPECT_EQ(want_.anon_vma, grown_.anon_vma);					\
-		EXPECT_EQ(want_.chain, grown_.chain);						\
-		EXPECT_EQ(want_.vma, grown_.vma);						\
+#define EXPECT_OBJECTS(base, anon_vmas, chains, vmas)			\
+	do {								\
+		struct mm_objects grown_ = mm_objects_since(&(base));	\
+		EXPECT_EQ((anon_vmas), grown_.anon_vma);		\
+		EXPECT_EQ((chains), grown_.chain);			\
+		EXPECT_EQ((vmas), grown_.vma);				\
 	} while (0)
+
+/* ---- batches of the LRU lists (stat.c) ---- */
+
+/* Move what waits in the batches (new, locked, unlocked, lazily freed pages) to the lists: what mm_settle() does
+ * too, but without waiting for RCU, which takes up to 60 ms. */
+void mm_lru_drain(void);
+
+/* ---- reclaim from all processes (drop.c) ---- */
+
+/*
+ * Reclaim @cg until no page of the range is in memory: mapped by any process, or in the swap cache. Returns how many
+ * are. The range has to be written, and charged, in the group; the processes that map it may be anywhere.
+ */
+long mm_cgroup_drop(const struct mm_cgroup *cg, void *p, size_t len);
 
 #endif

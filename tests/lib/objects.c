@@ -3,50 +3,63 @@
 #include "mm.h"
 #include "internal.h"
 
-static const char *const caches[] = { "anon_vma", "anon_vma_chain", "vm_area_struct" };
-
 static long in_use(const char *cache)
 {
 	char path[128];
 
+	/* What waits in per-CPU sheaves or in KASAN's quarantine counts as used. */
 	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink", cache);
 	mm_write_file(path, "1");
 	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/objects", cache);
 	return mm_read_long(path);
 }
 
-/* Right when no object waits for an RCU callback: always, but for debug kernels that delay each kfree(). */
 static struct mm_objects look(void)
 {
 	return (struct mm_objects) {
-		.anon_vma = in_use(caches[0]),
-		.chain = in_use(caches[1]),
-		.vma = in_use(caches[2]),
+		.anon_vma = in_use("anon_vma"),
+		.chain = in_use("anon_vma_chain"),
+		.vma = in_use("vm_area_struct"),
 	};
+}
+
+/*
+ * The kernel frees all three at once, but SLUB_RCU_DEBUG delays that by a grace period for SLAB_TYPESAFE_BY_RCU
+ * caches. Waiting for one is slow: whether it is necessary is tried once.
+ */
+static bool frees_late(void)
+{
+	static enum { UNKNOWN, AT_ONCE, LATE } frees;
+	long before, after;
+	char *p;
+
+	if (frees == UNKNOWN) {
+		p = mm_map_aligned(PAGE, PAGE);
+		before = in_use("anon_vma");
+		mm_touch_write(p, PAGE);
+		munmap(p, PAGE);
+		after = in_use("anon_vma");
+		frees = before == after ? AT_ONCE : LATE;
+	}
+	return frees == LATE;
 }
 
 struct mm_objects mm_objects(void)
 {
-	look();
-	mm_rcu_barrier();
+	if (frees_late()) {
+		look();
+		mm_rcu_barrier();
+	}
 	return look();
 }
 
-static struct mm_objects since(const struct mm_objects *base, struct mm_objects now)
+struct mm_objects mm_objects_since(const struct mm_objects *base)
 {
+	struct mm_objects now = mm_objects();
+
 	return (struct mm_objects) {
 		.anon_vma = now.anon_vma - base->anon_vma,
 		.chain = now.chain - base->chain,
 		.vma = now.vma - base->vma,
 	};
-}
-
-struct mm_objects mm_objects_since(const struct mm_objects *base, const struct mm_objects *want)
-{
-	struct mm_objects grown = since(base, look());
-
-	if (want && grown.anon_vma == want->anon_vma && grown.chain == want->chain &&
-	    grown.vma == want->vma)
-		return grown;
-	return since(base, mm_objects());
 }

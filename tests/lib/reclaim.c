@@ -56,9 +56,14 @@ int mm_swap_cycle(void)
 	return swapon(path, 0) ? -errno : 0;
 }
 
-/*
- * Unmap the pages. One that stays may have been locked for a moment or be under writeback.
- */
+/* Reclaim passes over a page under writeback; the block device's thread may take its time to end it. */
+static void wait_writeback(void)
+{
+	for (int ms = 0; ms < 2000 && mm_vmstat("nr_writeback") > 0; ms++)
+		usleep(1000);
+}
+
+/* Unmap the pages. One that stays may have been locked for a moment or be under writeback. */
 static long push_out(void *p, size_t len)
 {
 	long left = -1, before;
@@ -71,8 +76,35 @@ static long push_out(void *p, size_t len)
 		left = mm_count_present(0, p, len);
 		if (left <= 0 || (left == before && pass > 2))
 			break;
+		wait_writeback();
 	}
 	return left;
+}
+
+/* One batch of count_cached(). */
+static long batch_cached(char *p, size_t n, bool map)
+{
+	uint64_t entries[BATCH];
+	unsigned char in_core[BATCH];
+	long cached = 0;
+	size_t run = 0;		/* pages right below i that are to be mapped */
+
+	if (mm_pagemap(0, p, entries, n) || mincore(p, n * PAGE, in_core))
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		bool hit = in_core[i] & 1 && !(entries[i] & MM_PM_PRESENT);
+
+		cached += hit;
+		if (hit && map && entries[i] & MM_PM_SWAP) {
+			run++;
+		} else if (run) {
+			madvise(p + (i - run) * PAGE, run * PAGE, MADV_POPULATE_READ);
+			run = 0;
+		}
+	}
+	if (run)
+		madvise(p + (n - run) * PAGE, run * PAGE, MADV_POPULATE_READ);
+	return cached;
 }
 
 /*
@@ -81,25 +113,11 @@ static long push_out(void *p, size_t len)
  */
 static long count_cached(char *p, size_t len, bool map)
 {
-	uint64_t entries[BATCH];
-	unsigned char in_core[BATCH];
 	size_t n = (len + PAGE - 1) / PAGE;
 	long cached = 0;
 
-	for (size_t from = 0; from < n; from += BATCH) {
-		char *at = p + from * PAGE;
-		size_t now = n - from < BATCH ? n - from : BATCH;
-
-		if (mm_pagemap(0, at, entries, now) || mincore(at, now * PAGE, in_core))
-			return 0;
-		for (size_t i = 0; i < now; i++) {
-			if (!(in_core[i] & 1) || entries[i] & MM_PM_PRESENT)
-				continue;
-			cached++;
-			if (map && entries[i] & MM_PM_SWAP)
-				madvise(at + i * PAGE, PAGE, MADV_POPULATE_READ);
-		}
-	}
+	for (size_t from = 0; from < n; from += BATCH)
+		cached += batch_cached(p + from * PAGE, n - from < BATCH ? n - from : BATCH, map);
 	return cached;
 }
 
@@ -122,8 +140,9 @@ static void drop_cached(char *p, size_t len)
 	long cached;
 
 	for (int pass = 0; pass < 8; pass++) {
+		wait_writeback();
 		cached = count_cached(p, len, true);
-		if (!cached || !mm_meminfo("SwapCached"))
+		if (!cached || !mm_vmstat("nr_swapcached"))
 			return;
 		mm_lru_drain();
 		if (madvise(p, len, MADV_PAGEOUT))

@@ -59,8 +59,10 @@ long mm_vmstat(const char *name)
 long mm_meminfo(const char *name)
 {
 	char text[8 * KB];
-	ssize_t len = mm_read_file("/proc/meminfo", text, sizeof(text));
+	ssize_t len;
 
+	mm_write_file("/proc/sys/vm/stat_refresh", "1");
+	len = mm_read_file("/proc/meminfo", text, sizeof(text));
 	return len < 0 ? len : field(text, name, ':');
 }
 

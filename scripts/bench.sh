@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Where each second of edit-to-verdict goes, by hyperfine: median of whole commands on this machine. Ratios travel,
+# single times do not. Results: out/bench/*.json. usage: scripts/bench.sh   (warm builds; it touches, never edits)
+set -eu
+. scripts/lib.sh
+runs=${RUNS:-5}
+tree=$BUILD/trees/default
+dir=out/bench
+
+# bench NAME PREPARE COMMAND: one row of the table.
+bench()
+{
+	hyperfine --style none --warmup 1 --runs "$runs" --prepare "$2" --export-json "$dir/$1.json" "$3" >/dev/null
+	jq -r --arg name "$1" '.results[0] |
+		"  \($name | . + " " * (34 - length)) median \(.median * 100 | round / 100) s   min \(.min * 100 | round / 100)   max \(.max * 100 | round / 100)"' \
+		"$dir/$1.json"
+}
+
+# from NAME: a number of the last run's results.json.
+last()
+{
+	jq -r "$1" out/latest/results.json
+}
+
+mkdir -p "$dir"
+make build >/dev/null
+echo "edit to verdict ($(nproc) CPUs, $runs runs each):"
+bench nothing-changed-one-test true "make run T=mremap.move.page_aligned"
+printf '  %-34s %.2f s\n' "  of which boot" "$(last .boot_s)"
+bench touch-mremap.c-run-mremap "touch $tree/mm/mremap.c" "make run T='mremap.*'"
+bench touch-mremap.c-kernel-only "touch $tree/mm/mremap.c" "make kernel"
+bench kernel-nothing-changed true "make kernel"
+runs=1
+bench suite-fast true "make run || true"
+printf '  %-34s %.0f MB\n' "  memory of the kernel process" "$(last '.peak_rss_kb / 1024')"
+printf '  %-34s %s\n' "  slowest tests" "$(last '[.tests[] | {name, ms}] | sort_by(-.ms)[:5][] | "\(.name) \(.ms | round) ms"' | tr '\n' ';')"
+bench suite-debug true "make run PROFILE=debug || true"
+if [ -n "${FULL-}" ]; then
+	bench fast-from-nothing "rm -rf $tree/build-fast $BUILD/ccache" "make kernel"
+	bench fast-with-ccache "rm -rf $tree/build-fast" "make kernel"
+else
+	echo "  (make bench FULL=1 also builds from nothing, without and with ccache)"
+fi

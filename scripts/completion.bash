@@ -1,0 +1,30 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# bash completion of the kit's make: verbs, tests, profiles, changes. Use: . scripts/completion.bash
+
+_mmuml()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words
+	# bash takes T=x apart at the "=".
+	if [ "$cur" = = ]; then
+		cur=
+	elif [ "$prev" = = ]; then
+		prev=${COMP_WORDS[COMP_CWORD-2]}
+	fi
+	[ "${COMP_WORDS[COMP_CWORD]}" != = ] || prev=${COMP_WORDS[COMP_CWORD-1]}
+	if [ ! -f uml-config/kernel.pin ]; then
+		# Somebody else's Makefile: the completion that was there before.
+		! declare -F _make >/dev/null || _make "$@"
+		return
+	fi
+	case $prev in
+	T)	words=$(cut -f1 build/trees/default/build-guest/tests.list 2>/dev/null | grep -v '^kit\.') ;;
+	S)	words="none $(cd mm-changes && printf '%s\n' */ | tr -d /)" ;;
+	PROFILE) words=$(cd uml-config/profiles && printf '%s\n' *) ;;
+	LINUX | HOSTFS) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+	*)	words="$(sed -n 's/^\.PHONY: //p' Makefile) T= S= PROFILE= LINUX= SCALE= SEED= REPEAT= ISOLATE= MEM= HOSTFS= APPEND= V=" ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	case ${COMPREPLY[0]-} in *=) compopt -o nospace ;; esac
+}
+complete -o bashdefault -o default -F _mmuml make

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Tests that never end, and tests that leave something behind. Run by name only, from tests/kit. */
+#include <signal.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "mm.h"
+
+/* a test that waits for ever */
+TEST(sleep)
+{
+	for (;;)
+		pause();
+}
+
+/* a test that loops for ever */
+TEST(loop)
+{
+	for (volatile unsigned long n = 0;; n++)
+		;
+}
+
+/* a test that ends but leaves a process running */
+TEST(stray)
+{
+	pid_t pid = fork();
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		setsid();
+		for (;;)
+			pause();
+	}
+}
+
+/* a test that takes all the memory there is, swap included */
+TEST(memory)
+{
+	size_t len = 2048 * MB;
+	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, p);
+	for (size_t i = 0; i < len; i += PAGE)
+		p[i] = i;
+	EXPECT_EQ(0, len) TH_LOG("2 GB fitted into the guest");
+}
+
+TEST_HARNESS_MAIN

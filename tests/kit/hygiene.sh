@@ -1,0 +1,87 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0
+# Cases about the project's own files. Sourced by check.sh.
+
+shell_scripts_are_clean()
+{
+	# shellcheck disable=SC2046 # paths without blanks
+	shellcheck -x $(git ls-files '*.sh' .ci/run)
+}
+
+host_programs_compile_without_warnings()
+{
+	rm -rf "$CHECK/warn"
+	expect 0 make -s -C scripts/runner OUT="$CHECK/warn" CC="gcc -Wshadow -Wstrict-prototypes -Wold-style-definition"
+	says_not warning
+}
+
+parsers_hold()
+{
+	gcc -std=gnu11 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -o "$CHECK/unit" tests/kit/unit.c \
+	    scripts/runner/ktap.c scripts/runner/watch.c scripts/runner/util.c scripts/runner/decode.c -ldw -lelf
+	cd "$CHECK" || return
+	expect 0 ./unit
+	says ", 0 failed"
+}
+
+no_mirror_is_named()
+{
+	# The mirror is the one that the machine uses: no host of one may stand in any file.
+	pattern='(deb|ftp|security|snapshot|mirrors?)\.[a-z0-9.-]*(debian|ubuntu|kernel)\.(org|net|com)'
+	! git grep -nE "$pattern" -- . ':!tests/kit/hygiene.sh'
+}
+
+every_directory_says_what_belongs_there()
+{
+	for d in uml-config mm-changes tests coverage scripts; do
+		[ -s "$d/README.md" ] || { echo "no $d/README.md"; return 1; }
+	done
+}
+
+every_test_has_a_purpose()
+{
+	[ "$(cut -f4 "$GUEST/tests.list" | grep -c '^.')" = "$(wc -l < "$GUEST/tests.list")" ]
+	awk -F'\t' '$1 !~ /^[a-z0-9_]+\.[a-z0-9_]+\.[A-Za-z0-9_-]+$/ { print "odd name " $1; bad = 1 } END { exit bad }' \
+		"$GUEST/tests.list"
+	n=$(grep -cv '^kit\.' "$GUEST/tests.list")
+	[ "$n" -ge 80 ] || { echo "only $n in-guest tests"; return 1; }
+}
+
+patches_are_clean()
+{
+	for s in uml-config/patches/series mm-changes/*/series; do
+		grep -v '^#' "$s" | while read -r p; do
+			[ -z "$p" ] || build/trees/default/scripts/checkpatch.pl --no-tree --no-summary --terse --quiet \
+				--ignore FILE_PATH_CHANGES,EMAIL_SUBJECT,COMMIT_LOG_LONG_LINE,UNKNOWN_COMMIT_ID "$(dirname "$s")/$p"
+		done
+	done
+}
+
+help_fits()
+{
+	expect 0 make help
+	[ "$(wc -l < "$CHECK/got")" -le 40 ]
+	says "make run T=" "S=(mm-changes/series)" "PROFILE=fast"
+	expect 0 make help PROFILE=debug S=none
+	says "PROFILE=debug" "S=none"
+}
+
+list_shows_all()
+{
+	expect 0 make list
+	says mremap.move.page_aligned "the kernel's own detectors" mremap-move-page-tables
+	says_not kit.crash
+}
+
+hygiene_cases()
+{
+	t hygiene.shellcheck shell_scripts_are_clean
+	t hygiene.warnings host_programs_compile_without_warnings
+	t hygiene.parsers parsers_hold
+	t hygiene.no_mirror no_mirror_is_named
+	t hygiene.readmes every_directory_says_what_belongs_there
+	t hygiene.purposes every_test_has_a_purpose
+	t hygiene.checkpatch patches_are_clean
+	t hygiene.help help_fits
+	t hygiene.list list_shows_all
+}

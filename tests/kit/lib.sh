@@ -1,0 +1,114 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0
+# What the host-side tests of the kit share: one case, its expectations, its count. Sourced by check.sh.
+
+CHECK=${TOP:?}/build/check		# scratch of the cases; out/ and build/ of the copies live below it
+PASSED=0 FAILED=0
+
+# t NAME FUNCTION: run one case in a subshell; its output is shown only if it fails.
+t()
+{
+	# shellcheck disable=SC2254 # ONLY is a glob
+	[ -z "${ONLY-}" ] || case $1 in $ONLY) ;; *) return 0 ;; esac
+	# Not as a condition: errexit would not hold inside it.
+	set +e
+	( set -eu; cd "$TOP"; "$2" ) >"$CHECK/log" 2>&1
+	code=$?
+	set -e
+	if [ $code = 0 ]; then
+		PASSED=$((PASSED + 1))
+		printf '  PASS    kit.%s\n' "$1"
+	else
+		FAILED=$((FAILED + 1))
+		printf '  FAIL    kit.%s\n' "$1"
+		tail -n 30 "$CHECK/log" | sed 's/^/          /'
+	fi
+}
+
+# expect CODE COMMAND...: the command must end with CODE; its output is in $CHECK/got.
+expect()
+{
+	want=$1
+	shift
+	code=0
+	"$@" >"$CHECK/got" 2>&1 </dev/null || code=$?
+	[ "$code" = "$want" ] || { echo "exit $code instead of $want: $*"; cat "$CHECK/got"; return 1; }
+}
+
+# says TEXT...: each must stand in the last command's output; says_not the opposite.
+says()
+{
+	for text; do
+		grep -qF -- "$text" "$CHECK/got" || { echo "nothing said '$text' in:"; cat "$CHECK/got"; return 1; }
+	done
+}
+
+says_not()
+{
+	for text; do
+		! grep -qF -- "$text" "$CHECK/got" || { echo "'$text' was said:"; cat "$CHECK/got"; return 1; }
+	done
+}
+
+# same A B WHAT: two values must be equal; both are shown.
+same()
+{
+	[ "$1" = "$2" ] || { echo "$3: '$1' is not '$2'"; return 1; }
+}
+
+# in_file TEXT FILE
+in_file()
+{
+	grep -qF -- "$1" "$2" || { echo "no '$1' in $2:"; tail -n 20 "$2"; return 1; }
+}
+
+# run_guest ARGS: the runner, built with AddressSanitizer, on the fast kernel; out/ is $CHECK/run/out.
+run_guest()
+{
+	cd "$CHECK/run"
+	ASAN_OPTIONS=detect_leaks=0 "$TOP/build/host-asan/mmuml-run" --kernel "$TOP/$OUT/vmlinux" \
+		--guest "$TOP/$GUEST" --scale "${KIT_SCALE:-1}" "$@"
+}
+
+# status NAME: what results.json of the last run says of one test.
+status()
+{
+	jq -r --arg n "$1" '.tests[] | select(.name == $n) | .status' "$CHECK/run/out/latest/results.json"
+}
+
+reason()
+{
+	jq -r --arg n "$1" '.tests[] | select(.name == $n) | .reason' "$CHECK/run/out/latest/results.json"
+}
+
+# nothing_left: no process of a run below $CHECK/run is alive, no boot directory is left.
+nothing_left()
+{
+	for p in /proc/[0-9]*; do
+		exe=$(readlink "$p/exe" 2>/dev/null) || continue
+		cwd=$(readlink "$p/cwd" 2>/dev/null) || continue
+		case $exe$cwd in
+		*"$CHECK/run"*) echo "left running: $p $exe in $cwd"; return 1 ;;
+		esac
+	done
+}
+
+# a_copy: a checkout of its own in $CHECK/copy that shares build/ with the real one, for cases that break something.
+a_copy()
+{
+	rm -rf "$CHECK/copy"
+	mkdir -p "$CHECK/copy"
+	cp -r uml-config mm-changes scripts tests Makefile "$CHECK/copy/"
+	ln -s "$TOP/build" "$CHECK/copy/build"
+	cd "$CHECK/copy"
+}
+
+# privately COMMANDS: sh -c in a mount namespace of its own.
+privately()
+{
+	if [ "$(id -u)" = 0 ]; then
+		unshare -m --propagation private sh -euc "$1"
+	else
+		unshare -rm --propagation private sh -euc "$1"
+	fi
+}

@@ -1,0 +1,276 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0
+# Cases about the runner, on real guests that misbehave (tests/kit/guest). Sourced by check.sh.
+
+passes()
+{
+	expect 0 run_guest --tests kit.plain.pass
+	says "mmuml: PASS 1 of 1"
+	same "$(status kit.plain.pass)" PASS status
+	for f in console.log results.ktap results.json junit.xml manifest.json repro.sh verdict .config; do
+		[ -s "$CHECK/run/out/latest/$f" ] || { echo "no $f"; return 1; }
+	done
+	same "$(cat "$CHECK/run/out/latest/verdict")" "$(tail -n 1 "$CHECK/got")" verdict
+	nothing_left
+	[ -z "$(ls -d "$CHECK"/run/out/latest/boot* 2>/dev/null)" ]
+}
+
+fails_with_both_values()
+{
+	expect 1 run_guest --tests kit.plain.fail
+	says "mmuml: FAIL 1 of 1" "Expected 40 + 2 (42) == 43 (43)" "rerun: make run T=kit.plain.fail"
+	in_file "not ok 1 kit.plain.fail" "$CHECK/run/out/latest/results.ktap"
+	in_file "<failure" "$CHECK/run/out/latest/junit.xml"
+}
+
+only_skips()
+{
+	expect 4 run_guest --tests kit.plain.skip
+	says "mmuml: SKIP 1 of 1" "needs NUMA"
+	in_file "# SKIP needs NUMA" "$CHECK/run/out/latest/results.ktap"
+	expect 0 run_guest --tests kit.plain.skip,kit.plain.pass
+	says "1 skipped"
+}
+
+dies_of_a_signal()
+{
+	expect 1 run_guest --tests kit.plain.killed
+	says "signal 9"
+}
+
+seed_reaches_the_test()
+{
+	expect 0 run_guest --tests kit.plain.seed --seed 7
+	expect 1 run_guest --tests kit.plain.seed --seed 8
+	same "$(jq -r .seed "$CHECK/run/out/latest/manifest.json")" 8 seed
+}
+
+panics()
+{
+	expect 8 run_guest --tests kit.crash.panic
+	says "mmuml: CRASH 1 of 1 (kit.crash.panic: panic" "sysrq" ".c:"
+	same "$(status kit.crash.panic)" CRASH status
+}
+
+oopses()
+{
+	expect 8 run_guest --tests kit.crash.oops
+	says "(kit.crash.oops: oops" "drivers/misc/lkdtm"
+}
+
+bugs()
+{
+	expect 8 run_guest --tests kit.crash.bug
+	says "drivers/misc/lkdtm/bugs.c:"
+}
+
+warns()
+{
+	expect 8 run_guest --tests kit.crash.warn
+	says "WARN: drivers/misc/lkdtm/bugs.c:"
+	same "$(status kit.crash.warn)" CRASH status
+}
+
+seventh_of_twenty()
+{
+	expect 8 run_guest --tests 'kit.plain.of_twenty*'
+	says "CRASH 1 of 20 (kit.plain.of_twenty-n07: panic"
+	same "$(jq '[.tests[] | select(.status == "PASS")] | length' "$CHECK/run/out/latest/results.json")" 19 passes
+	same "$(jq '[.tests[] | select(.boot == 1)] | length' "$CHECK/run/out/latest/results.json")" 7 "tests in boot 1"
+	same "$(jq '[.tests[] | select(.boot == 2)] | length' "$CHECK/run/out/latest/results.json")" 13 "tests in boot 2"
+	jq -r '.tests[6].trace' "$CHECK/run/out/latest/results.json" > "$CHECK/trace"
+	in_file "drivers/tty/sysrq.c:" "$CHECK/trace"
+}
+
+isolated()
+{
+	expect 0 run_guest --tests 'kit.plain.of_twenty-n0[123]' --isolate
+	same "$(jq .boots "$CHECK/run/out/latest/results.json")" 3 boots
+}
+
+times_out()
+{
+	for test in kit.hang.sleep kit.hang.loop; do
+		expect 124 run_guest --tests $test,kit.plain.pass --limit 1
+		says "mmuml: TIMEOUT 1 of 2 ($test: timeout"
+		same "$(status kit.plain.pass)" PASS "the test after it"
+		# The stacks of the guest's tasks, decoded.
+		jq -r --arg n $test '.tests[] | select(.name == $n) | .trace' "$CHECK/run/out/latest/results.json" > "$CHECK/trace"
+		in_file "task:" "$CHECK/trace"
+		in_file "kernel/sched/core.c:" "$CHECK/trace"
+	done
+}
+
+kernel_hangs()
+{
+	expect 124 run_guest --tests kit.crash.hard_lockup,kit.plain.pass --limit 1
+	says "TIMEOUT 1 of 2 (kit.crash.hard_lockup: timeout" "drivers/misc/lkdtm/bugs.c:"
+	same "$(status kit.plain.pass)" PASS "the test after it"
+	nothing_left
+}
+
+task_cannot_be_killed()
+{
+	expect 124 run_guest --tests kit.crash.unkillable,kit.plain.pass --limit 1
+	same "$(status kit.crash.unkillable)" TIMEOUT status
+	same "$(status kit.plain.pass)" PASS "the test after it"
+}
+
+takes_all_memory()
+{
+	expect 1 run_guest --tests kit.hang.memory,kit.plain.pass
+	says "signal 9"
+	in_file "Out of memory: Killed process" "$CHECK/run/out/latest/console.log"
+	same "$(status kit.plain.pass)" PASS "the test after it"
+}
+
+leaves_a_process()
+{
+	expect 0 run_guest --tests kit.hang.stray --verbose
+	says "left 1 process(es) behind"
+}
+
+lies()
+{
+	expect 1 run_guest --tests kit.lie.early_exit
+	says "FAIL 1 of 1 (kit.lie.early_exit: kernel exited with status 0"
+	expect 1 run_guest --tests kit.lie.foreign_result
+	says "KTAP: result 1 'mremap.move.page_aligned' when kit.lie.foreign_result was running"
+	expect 1 run_guest --tests kit.lie.double_result
+	says "FAIL 1 of 1"
+	expect 1 run_guest --tests kit.lie.garbage
+	says "KTAP: a line that is none"
+	expect 1 run_guest --tests kit.lie.truncated
+	says "FAIL 1 of 1 (kit.lie.truncated"
+	expect 1 run_guest --tests kit.lie.early_done
+	says "KTAP: done before the plan was"
+}
+
+no_results_at_all()
+{
+	expect 1 run_guest --tests kit.plain.pass --append 'rdinit=/bin/nothing init=/bin/nothing'
+	says "no results" || says "boot:"
+}
+
+boot_hangs()
+{
+	expect 124 run_guest --tests kit.plain.pass --append 'rdinit=/tests/kit.hang' --boot-limit 1
+	says "boot timeout"
+}
+
+unknown_names()
+{
+	expect 2 run_guest --tests kit.plain.pas
+	says "no test 'kit.plain.pas'" "make run T=kit.plain.pass"
+	expect 2 run_guest --tests 'nothing.*'
+	says "no test 'nothing.*'"
+	expect 2 run_guest --no-such-option
+	says "usage:"
+	expect 2 run_guest --scale much
+	says "--scale 'much' is not a number"
+	expect 2 "$TOP/build/host-asan/mmuml-run" --tests x
+	says "--kernel and --guest are needed"
+}
+
+repeats()
+{
+	expect 0 run_guest --tests kit.plain.pass --repeat 3
+	says "ROUND   3 of 3"
+	same "$(jq .boots "$CHECK/run/out/latest/results.json")" 3 boots
+}
+
+repro_repeats()
+{
+	expect 1 run_guest --tests kit.plain.fail
+	first=$(readlink -f "$CHECK/run/out/latest")
+	mkdir -p "$CHECK/run/build"
+	ln -sfn "$TOP/build/host-asan" "$CHECK/run/build/host"
+	cd /
+	expect 1 "$first/repro.sh"
+	says "FAIL 1 of 1 (kit.plain.fail"
+	[ "$(readlink -f "$CHECK/run/out/latest")" != "$first" ]
+}
+
+# start_hanging: a run that hangs in its test, in the background; PID is the runner's.
+start_hanging()
+{
+	mkdir -p "$CHECK/run"
+	(run_guest --tests kit.hang.sleep --limit 1000 > "$CHECK/hanging" 2>&1; echo "exit $?" >> "$CHECK/hanging") &
+	for _ in $(seq 100); do
+		sleep 0.1
+		PID=$(pgrep -f "host-asan/mmuml-run.*kit.hang.sleep" | head -n 1) || continue
+		# The kernel and the stubs of its processes are there: init and the test at least.
+		[ "$(pgrep -c -f "umid=guest.*$CHECK/run")" -lt 1 ] || { sleep 1; return 0; }
+	done
+	return 1
+}
+
+killed_hard()
+{
+	rm -rf "$CHECK/run/out"
+	find /dev/shm /tmp -maxdepth 1 | sort > "$CHECK/before"
+	start_hanging
+	kill -KILL "$PID"
+	wait || true
+	sleep 0.5
+	nothing_left
+	find /dev/shm /tmp -maxdepth 1 | sort > "$CHECK/after"
+	diff "$CHECK/before" "$CHECK/after"
+	# The next run is not disturbed by what the killed one left in out/.
+	expect 0 run_guest --tests kit.plain.pass
+}
+
+interrupted()
+{
+	rm -rf "$CHECK/run/out"
+	start_hanging
+	kill -INT "$PID"
+	wait || true
+	in_file "exit 130" "$CHECK/hanging"
+	in_file "mmuml: INTERRUPTED" "$CHECK/hanging"
+	nothing_left
+	[ -z "$(ls -d "$CHECK"/run/out/latest/boot* 2>/dev/null)" ]
+	[ -s "$CHECK/run/out/latest/results.json" ]
+}
+
+jail_holds()
+{
+	# The guest sees its own plan and nothing else of the host.
+	(cd "$CHECK/run" && mkdir -p jail && echo seen > jail/here)
+	cd "$CHECK/run" || return
+	# shellcheck disable=SC2016 # for the guest's shell
+	{ sleep 3; echo 'ls /host; ls /host/../../../etc/passwd /host/etc 2>&1 | head -n 3; echo end-$((6*7))'; sleep 2; echo exit; sleep 1; } |
+		timeout 60 "$TOP/build/host-asan/mmuml-run" --kernel "$TOP/$OUT/vmlinux" --guest "$TOP/$GUEST" --shell \
+		--hostfs jail > "$CHECK/got" 2>&1 || true
+	says here end-42 "No such file"
+	says_not root:
+}
+
+runner_cases()
+{
+	t runner.pass passes
+	t runner.fail fails_with_both_values
+	t runner.skip only_skips
+	t runner.signal dies_of_a_signal
+	t runner.seed seed_reaches_the_test
+	t runner.panic panics
+	t runner.oops oopses
+	t runner.bug bugs
+	t runner.warn warns
+	t runner.seventh_of_twenty seventh_of_twenty
+	t runner.isolate isolated
+	t runner.timeout times_out
+	t runner.kernel_hang kernel_hangs
+	t runner.unkillable task_cannot_be_killed
+	t runner.memory takes_all_memory
+	t runner.stray leaves_a_process
+	t runner.lies lies
+	t runner.no_init no_results_at_all
+	t runner.boot_hang boot_hangs
+	t runner.usage unknown_names
+	t runner.repeat repeats
+	t runner.repro repro_repeats
+	t runner.sigkill killed_hard
+	t runner.interrupt interrupted
+	t runner.jail jail_holds
+}

@@ -1,0 +1,287 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0
+# Cases about the stages from source to kernel: tree, config, build. Sourced by check.sh.
+
+tree_head()
+{
+	git -C build/trees/default rev-parse HEAD
+}
+
+patch_does_not_apply()
+{
+	before=$(tree_head)
+	a_copy
+	cat > uml-config/patches/9999-bad.patch <<-'EOF'
+	From: A Developer <dev@localhost>
+	Date: Thu, 1 Jan 1970 00:00:00 +0000
+	Subject: [PATCH] mm: change what is not there
+
+	---
+	diff --git a/mm/mremap.c b/mm/mremap.c
+	--- a/mm/mremap.c
+	+++ b/mm/mremap.c
+	@@ -100,3 +100,3 @@
+	 nothing like this
+	-stands in the file
+	+or ever did
+	 at all
+	EOF
+	echo 9999-bad.patch >> uml-config/patches/series
+	expect 5 scripts/tree.sh
+	says "patch uml-config/patches/9999-bad.patch does not apply" "hunk 1 of mm/mremap.c (line 100)" "try:"
+	cd "$TOP" || return
+	same "$(tree_head)" "$before" "the tree's commit"
+}
+
+missing_patch_file()
+{
+	a_copy
+	echo 0000-gone.patch >> uml-config/patches/series
+	expect 5 scripts/tree.sh
+	says "no patch uml-config/patches/0000-gone.patch"
+}
+
+unknown_series()
+{
+	expect 2 env S=mremap-mov scripts/tree.sh
+	says "no change named mremap-mov" "mremap-move-page-tables"
+}
+
+unknown_profile()
+{
+	expect 2 scripts/config.sh build/trees/default fastt
+	says "no profile named fastt" "fast"
+}
+
+edits_survive()
+{
+	tree=build/trees/default
+	head=$(tree_head)
+	echo '/* an edit of the user */' >> $tree/mm/mremap.c
+	expect 0 scripts/tree.sh
+	in_file "an edit of the user" $tree/mm/mremap.c
+	# A stack that would overwrite the edit is refused, and the edit stays.
+	a_copy
+	sed -i '1i # changed' uml-config/patches/series
+	cat > uml-config/patches/9999-edit.patch <<-'EOF'
+	From: A Developer <dev@localhost>
+	Date: Thu, 1 Jan 1970 00:00:00 +0000
+	Subject: [PATCH] mm: touch the same file
+
+	---
+	diff --git a/mm/mremap.c b/mm/mremap.c
+	--- a/mm/mremap.c
+	+++ b/mm/mremap.c
+	@@ -1,2 +1,3 @@
+	 // SPDX-License-Identifier: GPL-2.0
+	+// the kit's
+	 /*
+	EOF
+	echo 9999-edit.patch >> uml-config/patches/series
+	code=0
+	expect 5 scripts/tree.sh || code=1
+	says "has edits of yours" || code=1
+	cd "$TOP" || return
+	in_file "an edit of the user" $tree/mm/mremap.c || code=1
+	sed -i '/an edit of the user/d' $tree/mm/mremap.c
+	same "$(tree_head)" "$head" "the tree's commit"
+	git -C $tree diff --quiet
+	return $code
+}
+
+# with_fragment NAME TEXT: a profile of that name, in the copy, of fast's fragments and one more.
+with_fragment()
+{
+	printf '%s\n' "# TAG: $1" "# Why: a case of make check." "# Cost: none." "$2" > "uml-config/fragments/$1.config"
+	{ cat uml-config/profiles/fast; echo "$1"; } > "uml-config/profiles/$1"
+}
+
+lost_option()
+{
+	a_copy
+	with_fragment lost CONFIG_NUMA=y
+	expect 6 scripts/config.sh build/trees/default lost
+	rm -rf "$TOP/build/trees/default/build-lost"
+	says "option lost: CONFIG_NUMA=y" "uml-config/fragments/lost.config:4"
+	with_fragment lost CONFIG_TRANSPARENT_HUGEPAGE=y
+	expect 6 scripts/config.sh build/trees/default lost
+	rm -rf "$TOP/build/trees/default/build-lost"
+	says "CONFIG_TRANSPARENT_HUGEPAGE=y" "mm/Kconfig:" "HAVE_ARCH_TRANSPARENT_HUGEPAGE=n"
+}
+
+contradiction()
+{
+	a_copy
+	with_fragment contra CONFIG_KSM=n
+	expect 6 scripts/config.sh build/trees/default contra
+	rm -rf "$TOP/build/trees/default/build-contra"
+	says "CONFIG_KSM=n at uml-config/fragments/contra.config:4 contradicts CONFIG_KSM=y at uml-config/fragments/mm.config:"
+}
+
+malformed_fragment()
+{
+	a_copy
+	with_fragment odd "KSM yes please"
+	expect 6 scripts/config.sh build/trees/default odd
+	rm -rf "$TOP/build/trees/default/build-odd"
+	says "not a setting: KSM yes please at uml-config/fragments/odd.config:4"
+}
+
+does_not_compile()
+{
+	tree=build/trees/default
+	echo 'int broken = ;' >> $tree/mm/mremap.c
+	code=0
+	expect 7 scripts/build.sh $tree fast || code=1
+	says "the kernel does not build" "mm/mremap.c" || code=1
+	sed -i '/int broken = ;/d' $tree/mm/mremap.c
+	# The previous kernel still runs, and the next build is whole again.
+	[ -x $tree/build-fast/vmlinux ] || code=1
+	expect 0 scripts/build.sh $tree fast || code=1
+	expect 0 run_guest --tests kit.plain.pass || code=1
+	return $code
+}
+
+# What changed decides what is done: nothing, one object and the link, everything.
+short_ways_agree()
+{
+	tree=build/trees/default
+	expect 0 scripts/build.sh $tree fast
+	expect 0 scripts/build.sh $tree fast
+	says_not "CC "
+	before=$(sha256sum < "$OUT/vmlinux")
+	touch $tree/mm/mremap.c
+	expect 0 scripts/build.sh $tree fast
+	says "mm/mremap.o"
+	same "$(sha256sum < "$OUT/vmlinux")" "$before" "the kernel after touch"
+	same "$(grep -c '  CC  ' "$CHECK/got")" 1 "objects compiled"
+	# A real change by the short way gives the kernel that all of kbuild gives.
+	sed -i 's/^\(unsigned long move_page_tables(.*\)$/unsigned long mmuml_probe = 42;\n\1/' $tree/mm/mremap.c
+	code=0
+	expect 0 scripts/build.sh $tree fast || code=1
+	short=$(sha256sum < "$OUT/vmlinux")
+	rm -f "$OUT/.inputs" "$OUT/.build.key"
+	touch $tree/mm/mremap.c
+	expect 0 scripts/build.sh $tree fast || code=1
+	same "$(sha256sum < "$OUT/vmlinux")" "$short" "the kernel by the long way" || code=1
+	[ "$short" != "$before" ] || code=1
+	git -C $tree checkout -q mm/mremap.c
+	expect 0 scripts/build.sh $tree fast || code=1
+	same "$(sha256sum < "$OUT/vmlinux")" "$before" "the kernel after the edit was taken back" || code=1
+	return $code
+}
+
+# user_tree: a kernel tree of the user's, made from the base commit, in $CHECK/linux.
+user_tree()
+{
+	rm -rf "$CHECK/linux"
+	git clone -q --shared --no-checkout build/git "$CHECK/linux" 2>/dev/null
+	git -C "$CHECK/linux" checkout -q --detach "$(git -C build/git rev-parse refs/mmuml/base)"
+	rm -rf build/trees/linux-*
+	git -C build/git worktree prune
+}
+
+# Everything about the user's tree that a write would change.
+state_of()
+{
+	(cd "$1" && find . -printf '%p %T@ %s %m\n' | sort | sha256sum)
+}
+
+own_tree()
+{
+	user_tree
+	export LINUX="$CHECK/linux"
+	mine=build/trees/$(scripts/tree.sh --name)
+	state=$(state_of "$LINUX")
+	expect 0 scripts/tree.sh
+	same "$(state_of "$LINUX")" "$state" "the user's tree"
+	cmp "$LINUX/mm/rmap.c" "$mine/mm/rmap.c"
+	# An edit and a new file, uncommitted; only they arrive.
+	echo '/* an uncommitted edit */' >> "$LINUX/mm/mremap.c"
+	echo '/* a new file */' > "$LINUX/mm/new.h"
+	state=$(state_of "$LINUX")
+	touch "$CHECK/stamp"
+	sleep 0.1
+	expect 0 scripts/tree.sh
+	same "$(state_of "$LINUX")" "$state" "the user's tree"
+	in_file "an uncommitted edit" "$mine/mm/mremap.c"
+	in_file "a new file" "$mine/mm/new.h"
+	same "$(find "$mine" -newer "$CHECK/stamp" -type f ! -path '*/.git*' | sort | tr '\n' ' ')" \
+	     "$mine/mm/mremap.c $mine/mm/new.h " "files touched"
+	# The same without git.
+	rm -rf "$LINUX/.git"
+	echo '/* a second edit */' >> "$LINUX/mm/mremap.c"
+	state=$(state_of "$LINUX")
+	expect 0 scripts/tree.sh
+	same "$(state_of "$LINUX")" "$state" "the user's tree"
+	in_file "a second edit" "$mine/mm/mremap.c"
+}
+
+# The edit of the tree that own_tree left is seen by a kernel built from it.
+own_tree_runs()
+{
+	[ -d "$CHECK/linux" ] || user_tree
+	cat >> "$CHECK/linux/mm/mremap.c" <<-'EOF'
+
+	static int __init mmuml_hello(void)
+	{
+		pr_info("mmuml: the user was here\n");
+		return 0;
+	}
+	late_initcall(mmuml_hello);
+	EOF
+	expect 0 make run LINUX="$CHECK/linux" T=mremap.move.page_aligned
+	says "mmuml: PASS 1 of 1"
+	in_file "mmuml: the user was here" out/latest/console.log
+}
+
+not_a_tree()
+{
+	mkdir -p "$CHECK/empty"
+	expect 2 env LINUX="$CHECK/empty" scripts/tree.sh
+	says "is not a kernel tree" "there is no Makefile in it"
+	expect 2 env LINUX="$CHECK/no/such" scripts/tree.sh
+	says "does not exist"
+}
+
+unreadable_tree()
+{
+	mkdir -p "$CHECK/secret"
+	chmod 000 "$CHECK/secret"
+	code=0
+	if [ "$(id -u)" = 0 ]; then
+		# Root reads everything: ask as somebody else, in a checkout that he may write to.
+		rm -rf "$CHECK/nobody"
+		mkdir -p "$CHECK/nobody"
+		cp -r uml-config mm-changes scripts "$CHECK/nobody/"
+		chown -R 65534:65534 "$CHECK/nobody"
+		mkdir -p /tmp/mmuml-check-secret
+		chmod 000 /tmp/mmuml-check-secret
+		expect 2 setpriv --reuid=65534 --regid=65534 --clear-groups sh -c \
+			"cd '$CHECK/nobody' && LINUX=/tmp/mmuml-check-secret exec sh scripts/tree.sh" || code=1
+		rmdir /tmp/mmuml-check-secret
+	else
+		expect 2 env LINUX="$CHECK/secret" scripts/tree.sh || code=1
+	fi
+	chmod 700 "$CHECK/secret"
+	says "cannot be read" || code=1
+	return $code
+}
+
+stage_cases()
+{
+	t tree.patch_refused patch_does_not_apply
+	t tree.patch_missing missing_patch_file
+	t tree.unknown_series unknown_series
+	t tree.edits_survive edits_survive
+	t tree.own_tree own_tree
+	t tree.own_tree_runs own_tree_runs
+	t tree.not_a_tree not_a_tree
+	t tree.unreadable unreadable_tree
+	t config.unknown_profile unknown_profile
+	t config.lost_option lost_option
+	t config.contradiction contradiction
+	t config.malformed malformed_fragment
+	t build.error does_not_compile
+	t build.short_ways short_ways_agree
+}

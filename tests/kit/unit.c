@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The runner's parsers on lines that real kernels printed, and on broken ones. Built with AddressSanitizer by check.sh. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../scripts/runner/runner.h"
+
+static int failures, cases;
+
+static void check(bool ok, const char *what, const char *line)
+{
+	cases++;
+	if (ok)
+		return;
+	failures++;
+	printf("unit: %s: '%s'\n", what, line);
+}
+
+struct ktap_case {
+	const char *line;
+	enum ktap_kind kind;
+	long nr;
+	const char *name;
+	bool skip;
+	const char *reason;
+};
+
+static const struct ktap_case ktap_cases[] = {
+	{ "KTAP version 1", KTAP_VERSION, 0, "", false, "" },
+	{ "1..20", KTAP_PLAN, 20, "", false, "" },
+	{ "1..", KTAP_OTHER, 0, "", false, "" },
+	{ "1..2x", KTAP_OTHER, 2, "", false, "" },
+	{ "ok 1 a.b.c", KTAP_OK, 1, "a.b.c", false, "" },
+	{ "ok 12 - a.b.c", KTAP_OK, 12, "a.b.c", false, "" },
+	{ "ok 3 a.b.c # SKIP needs NUMA", KTAP_OK, 3, "a.b.c", true, "needs NUMA" },
+	{ "ok 3 a.b.c # skip", KTAP_OK, 3, "a.b.c", true, "" },
+	{ "not ok 4 a.b.c # (timeout 30s)", KTAP_NOT_OK, 4, "a.b.c", false, "timeout 30s" },
+	{ "not ok 4 a.b.c # (panic: mm/rmap.c:12 (x))", KTAP_NOT_OK, 4, "a.b.c", false, "panic: mm/rmap.c:12 (x)" },
+	{ "not ok 4 a.b.c # (unclosed", KTAP_NOT_OK, 4, "a.b.c", false, "unclosed" },
+	{ "not ok a.b.c", KTAP_OTHER, 0, "", false, "" },
+	{ "ok", KTAP_OTHER, 0, "", false, "" },
+	{ "ok 1", KTAP_OTHER, 1, "", false, "" },
+	{ "ok 1 ", KTAP_OTHER, 1, "", false, "" },
+	{ "ok 1  # SKIP x", KTAP_OTHER, 1, "", false, "" },
+	{ "okay 1 x", KTAP_OTHER, 0, "", false, "" },
+	{ "# begin a.b.c", KTAP_BEGIN, 0, "a.b.c", false, "" },
+	{ "# done 20", KTAP_DONE, 20, "", false, "" },
+	{ "# done well", KTAP_DIAG, 0, "", false, "" },
+	{ "#", KTAP_DIAG, 0, "", false, "" },
+	{ "", KTAP_OTHER, 0, "", false, "" },
+	{ "all is well", KTAP_OTHER, 0, "", false, "" },
+};
+
+static void test_ktap(void)
+{
+	char *huge = malloc(100001);
+
+	for (size_t i = 0; i < sizeof(ktap_cases) / sizeof(ktap_cases[0]); i++) {
+		const struct ktap_case *c = &ktap_cases[i];
+		struct ktap_line k;
+
+		ktap_parse(c->line, &k);
+		check(k.kind == c->kind, "kind", c->line);
+		if (k.kind == KTAP_OTHER || k.kind == KTAP_DIAG)
+			continue;
+		check(k.nr == c->nr, "number", c->line);
+		check(!strcmp(k.name, c->name), "name", c->line);
+		check(k.skip == c->skip, "skip", c->line);
+		check(!strcmp(k.reason, c->reason), "reason", c->line);
+	}
+	/* A name and a reason longer than their fields are cut, not overrun. */
+	memset(huge, 'x', 100000);
+	huge[100000] = '\0';
+	for (size_t cut = 0; cut < 3; cut++) {
+		static const char *const heads[] = { "ok 1 ", "# begin ", "not ok 1 a # (" };
+		struct ktap_line k;
+
+		memcpy(huge, heads[cut], strlen(heads[cut]));
+		ktap_parse(huge, &k);
+		check(strlen(k.name) < sizeof(k.name) && strlen(k.reason) < sizeof(k.reason), "length", heads[cut]);
+		memset(huge, 'x', 32);
+	}
+	free(huge);
+}
+
+struct watch_case {
+	const char *line;
+	enum report_kind kind;
+	const char *what;
+};
+
+static const struct watch_case watch_cases[] = {
+	{ "mmuml: begin a.b.c", RP_BEGIN, "a.b.c" },
+	{ "mmuml: end a.b.c", RP_END, "a.b.c" },
+	{ "[    0.210000] mmuml: begin a.b.c", RP_BEGIN, "a.b.c" },
+	{ "[    0.210000][   T12] BUG: KASAN: slab-use-after-free in f+0x1/0x2", RP_KASAN,
+	  "BUG: KASAN: slab-use-after-free in f+0x1/0x2" },
+	{ "Kernel panic - not syncing: sysrq triggered crash", RP_PANIC, "sysrq triggered crash" },
+	{ "Kernel panic - not syncing: Kernel mode fault at addr 0x0, ip 0x60020000", RP_OOPS,
+	  "Kernel mode fault at addr 0x0, ip 0x60020000" },
+	{ "BUG: failure at mm/rmap.c:1234/f()!", RP_BUG, "BUG: failure at mm/rmap.c:1234/f()!" },
+	{ "kernel BUG at mm/rmap.c:1234!", RP_BUG, "kernel BUG at mm/rmap.c:1234!" },
+	{ "BUG: sleeping function called from invalid context at mm/x.c:1", RP_BUG,
+	  "BUG: sleeping function called from invalid context at mm/x.c:1" },
+	{ "BUG: Bad page state in process x  pfn:01234", RP_BADPAGE, "BUG: Bad page state in process x  pfn:01234" },
+	{ "BUG: Bad rss-counter state mm:00 type:MM_ANONPAGES val:1", RP_BADPAGE,
+	  "BUG: Bad rss-counter state mm:00 type:MM_ANONPAGES val:1" },
+	{ "WARNING: arch/um/kernel/irq.c:317 at 0x60047a7e, CPU#0: init/1", RP_WARN,
+	  "WARNING: arch/um/kernel/irq.c:317 at 0x60047a7e, CPU#0: init/1" },
+	{ "WARNING: possible circular locking dependency detected", RP_LOCKDEP,
+	  "WARNING: possible circular locking dependency detected" },
+	{ "WARNING: inconsistent lock state", RP_LOCKDEP, "WARNING: inconsistent lock state" },
+	{ "UBSAN: array-index-out-of-bounds in mm/x.c:1:2", RP_UBSAN, "UBSAN: array-index-out-of-bounds in mm/x.c:1:2" },
+	{ "INFO: task x:12 blocked for more than 120 seconds.", RP_HUNG,
+	  "INFO: task x:12 blocked for more than 120 seconds." },
+	{ "INFO: task came home", RP_NONE, "" },
+	{ "rcu: INFO: rcu_preempt self-detected stall on CPU", RP_STALL, "rcu: INFO: rcu_preempt self-detected stall on CPU" },
+	{ "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)", RP_KMEMLEAK,
+	  "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)" },
+	{ "kmemleak: Kernel memory leak detector initialized", RP_NONE, "" },
+	{ "reboot: Power down", RP_POWER_DOWN, "reboot: Power down" },
+	{ "Linux version 7.2.12-mmuml", RP_NONE, "" },
+	{ "a test says: BUG: not at the start of the line", RP_NONE, "" },
+	{ "[", RP_NONE, "" },
+	{ "", RP_NONE, "" },
+};
+
+static void test_watch(void)
+{
+	for (size_t i = 0; i < sizeof(watch_cases) / sizeof(watch_cases[0]); i++) {
+		struct report rp;
+
+		watch_line(watch_cases[i].line, &rp);
+		check(rp.kind == watch_cases[i].kind, "class of report", watch_cases[i].line);
+		check(!strcmp(rp.what, watch_cases[i].what), "words of report", watch_cases[i].line);
+	}
+}
+
+static void test_culprit(void)
+{
+	static const char trace[] =
+		" [<60035a28>] show_stack (arch/um/kernel/sysrq.c:40)\n"
+		" [<60035a29>] ? dump_stack_lvl (lib/dump_stack.c:12)\n"
+		" [<600c7a60>] folio_remove_rmap_ptes (mm/rmap.c:1234)\n"
+		" [<600c7a61>] zap_present_ptes (mm/memory.c:99)\n";
+	const char *got = decode_culprit(trace);
+
+	check(got && !strcmp(got, "mm/rmap.c:1234"), "culprit", got ? got : "none");
+	check(!decode_culprit("no address (here)\n"), "culprit of plain text", "no address (here)");
+}
+
+static void test_files(void)
+{
+	char *text = read_whole("/nonexistent/file", NULL), hole[8192] = "head";
+	size_t len;
+	FILE *f;
+
+	check(!text, "read_whole of what does not exist", "/nonexistent/file");
+	check(write_whole("/nonexistent/dir/file", "x", 1) < 0, "write_whole into nowhere", "/nonexistent/dir/file");
+	f = fopen("unit.sparse", "w");
+	if (!f || fwrite(hole, 1, sizeof(hole), f) != sizeof(hole) || fclose(f) || truncate("unit.sparse", 1 << 20))
+		check(false, "cannot make", "unit.sparse");
+	check(!copy_sparse("unit.sparse", "unit.copy"), "copy_sparse", "unit.sparse");
+	text = read_whole("unit.copy", &len);
+	check(text && len == 1 << 20 && !memcmp(text, hole, sizeof(hole)), "bytes of the sparse copy", "unit.copy");
+	free(text);
+	unlink("unit.sparse");
+	unlink("unit.copy");
+}
+
+int main(void)
+{
+	test_ktap();
+	test_watch();
+	test_culprit();
+	test_files();
+	printf("unit: %d checks, %d failed\n", cases, failures);
+	return failures ? 1 : 0;
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory arranged so that compaction moves certain pages, and all of them.
+ *
+ * Compaction moves pages from the low end of a zone into free frames at its high end, in pageblocks that are
+ * partly in use. So the pages under test have to lie low and such holes high, whatever earlier tests left.
+ * Where the next page comes from is certain in one case only: it is the one on the per-CPU list that was
+ * freed last. So a ballast is allocated, its lowest frames go to that list, which is made long enough, and
+ * from there to the pages under test. Then the list is made short and the rest of the ballast becomes holes.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "mm.h"
+#include "internal.h"
+
+#define BLOCK		1024UL	/* pages in a pageblock: MAX_PAGE_ORDER, as there is neither THP nor hugetlb */
+#define SPARE		64UL	/* low frames for what else is allocated meanwhile */
+#define OTHERS		1536UL	/* holes for what else lies low and moves first */
+#define KEEP		256UL	/* one of so many ballast pages stays: a pageblock that is all free is no target */
+#define PCP_HIGH	"/proc/sys/vm/percpu_pagelist_high_fraction"
+#define PCP_LONG	8	/* an eighth of all memory, the longest that can be had */
+#define PCP_SHORT	1000000	/* a few batches, the shortest */
+
+struct frame {
+	uint64_t pfn;
+	size_t page;		/* index in the ballast */
+};
+
+struct mm_stage {
+	char *ballast;
+	size_t pages;
+	size_t low;		/* frames that were given to the pages under test */
+	long pcp_high;		/* to be restored */
+	struct frame frames[];	/* by rising pfn */
+};
+
+static void set_pcp_high(long fraction)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%ld", fraction);
+	mm_write_file(PCP_HIGH, text);
+}
+
+static int by_pfn(const void *a, const void *b)
+{
+	const struct frame *x = a, *y = b;
+
+	return x->pfn < y->pfn ? -1 : x->pfn > y->pfn;
+}
+
+static int fill_ballast(struct mm_stage *s)
+{
+	uint64_t *pfns;
+	int err;
+
+	/* Not for children: a frame that they share does not become free here. */
+	if (madvise(s->ballast, s->pages * PAGE, MADV_DONTFORK) ||
+	    madvise(s->ballast, s->pages * PAGE, MADV_POPULATE_WRITE))
+		return -errno;
+	pfns = malloc(s->pages * sizeof(*pfns));
+	err = pfns ? mm_pfns(0, s->ballast, pfns, s->pages) : -ENOMEM;
+	for (size_t i = 0; i < s->pages && !err; i++) {
+		s->frames[i] = (struct frame) { pfns[i], i };
+		if (!pfns[i])
+			err = -EAGAIN;	/* swapped out already */
+	}
+	free(pfns);
+	if (!err)
+		qsort(s->frames, s->pages, sizeof(s->frames[0]), by_pfn);
+	/* A page in a batch that waits for its LRU list has a user more, and would not be freed. */
+	mm_lru_drain();
+	return err;
+}
+
+/* Free frames[from] to frames[to - 1], all but each @keep-th; neighbours that are neighbours in memory too at once. */
+static void give_back(struct mm_stage *s, size_t from, size_t to, size_t keep)
+{
+	size_t i = from, first, last, n;
+
+	while (i < to) {
+		first = last = s->frames[i].page;
+		n = 1;
+		if (i++ % keep == 0)
+			continue;
+		for (; i < to && i % keep; i++, n++) {
+			size_t page = s->frames[i].page;
+
+			if (page == first - 1)
+				first = page;
+			else if (page == last + 1)
+				last = page;
+			else
+				break;
+		}
+		madvise(s->ballast + first * PAGE, n * PAGE, MADV_DONTNEED);
+	}
+}
+
+struct mm_stage *mm_stage(size_t len)
+{
+	size_t low = (len + PAGE - 1) / PAGE + SPARE;
+	size_t pages = 2 * low + OTHERS + BLOCK;
+	struct mm_stage *s = malloc(sizeof(*s) + pages * sizeof(s->frames[0]));
+
+	if (!s)
+		return NULL;
+	s->pages = pages;
+	s->low = low;
+	s->pcp_high = mm_read_long(PCP_HIGH);
+	s->ballast = mm_map_aligned(pages * PAGE, PAGE);
+	set_pcp_high(PCP_LONG);
+	if (!s->ballast || fill_ballast(s)) {
+		mm_stage_end(s);
+		return NULL;
+	}
+	give_back(s, 0, low, SIZE_MAX);
+	return s;
+}
+
+void mm_stage_open(struct mm_stage *s)
+{
+	set_pcp_high(PCP_SHORT);
+	give_back(s, s->low, s->pages, KEEP);
+}
+
+int mm_stage_move(struct mm_stage *s)
+{
+	mm_stage_open(s);
+	return mm_compact();
+}
+
+size_t mm_moved(const uint64_t *was, const uint64_t *is, size_t n)
+{
+	size_t moved = 0;
+
+	for (size_t i = 0; i < n; i++)
+		moved += was[i] && is[i] && was[i] != is[i];
+	return moved;
+}
+
+long mm_stage_move_pages(struct mm_stage *s, const void *p, size_t n, uint64_t *was, uint64_t *is)
+{
+	int err;
+
+	err = mm_pfns(0, p, was, n);
+	if (!err)
+		err = mm_stage_move(s);
+	if (!err)
+		err = mm_pfns(0, p, is, n);
+	return err ? err : (long)mm_moved(was, is, n);
+}
+
+void mm_stage_end(struct mm_stage *s)
+{
+	if (!s)
+		return;
+	if (s->ballast)
+		munmap(s->ballast, s->pages * PAGE);
+	set_pcp_high(s->pcp_high);
+	free(s);
+}
