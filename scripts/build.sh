@@ -37,7 +37,7 @@ whole()
 	rm -f "$status" "$out/.inputs" "$out/.build.key"
 	touch "$out/.build.began"
 	{ kmake "$tree" "$out" vmlinux 2>&1 || echo failed > "$status"; } | tee "$log" |
-		grep -vE '^make(\[[0-9]+\])?: |^  (CALL|DESCEND) ' | show
+		grep --line-buffered -vE '^make(\[[0-9]+\])?: |^  (CALL|DESCEND) ' | show
 	if [ -f "$status" ]; then
 		die $EX_BUILD "the kernel does not build" "$(grep -m1 -E 'error:|Error |undefined reference' "$log")" \
 		    "make build V=1  (the whole log: $log)"
@@ -98,7 +98,7 @@ short()
 	flags="rR --no-print-directory --include-dir=$TOP/$tree"
 	(cd "$out" && xargs -0 -a .build.env sh -c "exec env -i \"\$@\" MAKEFLAGS='$flags' MFLAGS= MAKELEVEL=1 \
 		MAKEOVERRIDES= sh .build.short" sh) > "$out/build.log" 2>&1 || return 1
-	grep -vE '^make(\[[0-9]+\])?: |^  (CALL|DESCEND|AR) ' "$out/build.log" | show
+	grep --line-buffered -vE '^make(\[[0-9]+\])?: |^  (CALL|DESCEND|AR) ' "$out/build.log" | show
 }
 
 build()

@@ -97,8 +97,8 @@ unpack()
 		no_source "$dl/${package}_${v}_all.deb holds no complete kernel tree (remove it to fetch again)"
 
 	say GIT "base commit of $kernel (95,000 files)"
-	rm -rf "$KGIT"
-	kgit init -q --bare "$KGIT"
+	[ -d "$KGIT/objects" ] || kgit init -q --bare "$KGIT"
+	rm -f "$KGIT/base.index" "$KGIT/base.index.lock"
 	index=$TOP/$KGIT/base.index
 	GIT_INDEX_FILE=$index GIT_WORK_TREE=$src kgit add -A -f .
 	tree=$(GIT_INDEX_FILE=$index kgit write-tree)
@@ -119,4 +119,5 @@ fetch()
 	unpack
 }
 
-one_at_a_time fetch fetch
+# A tree of the user's own is the source then.
+[ -n "${LINUX-}" ] || one_at_a_time fetch fetch

@@ -73,7 +73,7 @@ kmake()
 	[ -z "${LLVM-}" ] || cc=clang
 	if command -v ccache >/dev/null; then
 		cc="ccache $cc"
-		export CCACHE_DIR="${CCACHE_DIR:-$TOP/$BUILD/ccache}" CCACHE_BASEDIR="$TOP" CCACHE_NOHASHDIR=1
+		export CCACHE_DIR="${CCACHE_DIR:-$TOP/$BUILD/ccache}" CCACHE_BASEDIR="$TOP" CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
 	fi
 	MAKEFLAGS=$(kmakeflags)
 	export MAKEFLAGS
@@ -82,5 +82,5 @@ kmake()
 	*) set -- -j"$(nproc)" "$@" ;;
 	esac
 	make -C "$kmake_tree" ARCH=um O="$TOP/$kmake_out" CC="$cc" KBUILD_BUILD_TIMESTAMP='1970-01-01' \
-		KBUILD_BUILD_USER=mmuml KBUILD_BUILD_HOST=mmuml "$@"
+		KBUILD_BUILD_USER=mmuml KBUILD_BUILD_HOST=mmuml LOCALVERSION= "$@"
 }

@@ -83,7 +83,7 @@ check_linux()
 snapshot()
 {
 	check_linux
-	kgit rev-parse -q --verify HEAD >/dev/null 2>&1 || [ -d "$KGIT/objects" ] || kgit init -q --bare "$KGIT"
+	[ -d "$KGIT/objects" ] || kgit init -q --bare "$KGIT"
 	index=$TOP/$KGIT/$NAME.index
 	theirs=$(git -c safe.directory='*' -C "$LINUX" rev-parse --show-toplevel 2>/dev/null || true)
 	if [ "$theirs" = "$(realpath "$LINUX")" ]; then
@@ -178,6 +178,7 @@ new_tree()
 	fi
 	echo '/build-*' >> "$KGIT/info/exclude"
 	sort -u -o "$KGIT/info/exclude" "$KGIT/info/exclude"
+	touch "$READY"
 }
 
 # Bring the tree to the commit. Edits and commits made in it by hand stay, or stop us.
@@ -212,7 +213,9 @@ make_tree()
 		BASE=$(kgit rev-parse refs/mmuml/base)
 	fi
 	want=$(stack_commit "$BASE") || exit $?
-	if [ ! -e "$DIR/.git" ] || [ ! -d "$KGIT/worktrees/$NAME" ]; then
+	# What a killed git left behind; nobody else works here while we hold the lock.
+	find "$KGIT" -maxdepth 3 -name 'index.lock' -mmin +1 -delete 2>/dev/null || true
+	if [ ! -e "$DIR/.git" ] || [ ! -f "$READY" ]; then
 		new_tree "$want"
 	fi
 	update_tree "$want"
@@ -220,6 +223,7 @@ make_tree()
 
 NAME=$(tree_name)
 DIR=$BUILD/trees/$NAME
+READY=$KGIT/worktrees/$NAME/mmuml-ready	# the tree was made to its end
 case ${1-} in
 --name)
 	echo "$NAME"

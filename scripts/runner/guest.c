@@ -197,21 +197,18 @@ int guest_sysrq(const char *dir, char key)
 	};
 	struct sockaddr_un to = { .sun_family = AF_UNIX }, me = { .sun_family = AF_UNIX };
 	struct pollfd p = { .events = POLLIN };
-	char *path = xasprintf("%s/uml/guest/mconsole", dir), answer[1024];
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0, cwd = -1;
+	char answer[1024];
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
+	int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	request.len = snprintf(request.data, sizeof(request.data), "sysrq %c", key);
-	/* A socket's path holds 108 bytes: go there, and name it from there. */
-	cwd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	snprintf(to.sun_path, sizeof(to.sun_path), "uml/guest/mconsole");
-	if (fd < 0 || cwd < 0 || chdir(dir) || bind(fd, (struct sockaddr *)&me, sizeof(sa_family_t)) ||
+	/* A socket's path holds 108 bytes, ours may be longer: name it from its directory. */
+	snprintf(to.sun_path, sizeof(to.sun_path), "/proc/self/fd/%d/uml/guest/mconsole", at);
+	if (fd < 0 || at < 0 || bind(fd, (struct sockaddr *)&me, sizeof(sa_family_t)) ||
 	    sendto(fd, &request, sizeof(request), MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to)) < 0)
 		err = -errno;
-	if (cwd >= 0) {
-		if (fchdir(cwd))
-			err = -errno;
-		close(cwd);
-	}
+	if (at >= 0)
+		close(at);
 	p.fd = fd;
 	if (!err && poll(&p, 1, 1000) <= 0)
 		err = -ETIMEDOUT;
@@ -219,7 +216,6 @@ int guest_sysrq(const char *dir, char key)
 		err = -errno;
 	if (fd >= 0)
 		close(fd);
-	free(path);
 	return err;
 }
 
@@ -238,9 +234,6 @@ void guest_kill(struct guest *g)
 		waitpid(g->pid, &g->status, 0);
 		g->gone = true;
 	}
-	/* The stubs were the kernel's children; as subreaper we get them. */
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
 	if (g->console >= 0)
 		close(g->console);
 	if (g->result >= 0)

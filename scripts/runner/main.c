@@ -20,9 +20,10 @@ static const char usage[] =
 "  --scale X         multiply all time limits (default 1)\n"
 "  --limit S         seconds for one test (default 25)\n"
 "  --boot-limit S    seconds from start to the first test (default 20)\n"
-"  --run-limit S     seconds for the whole run (default: none)\n"
+"  --run-limit S     seconds for the whole run (default 900 for each repetition; 0: none)\n"
 "  --mem MB          memory of the guest (default 512)\n"
 "  --cpus N          CPUs of the guest (default 1: the correctness tests hold with one only)\n"
+"  --jobs N          kernels at a time for long lists (default: one per CPU)\n"
 "  --seed N          seed of the random tests (default 1)\n"
 "  --append WORDS    further words of the kernel command line\n"
 "  --shell           an interactive shell in the guest; --hostfs DIR shows DIR at /host\n"
@@ -36,7 +37,7 @@ static const char usage[] =
 enum {
 	OPT_KERNEL = 256, OPT_GUEST, OPT_TESTS, OPT_ISOLATE, OPT_REPEAT, OPT_SCALE, OPT_LIMIT, OPT_BOOT_LIMIT,
 	OPT_RUN_LIMIT, OPT_MEM, OPT_CPUS, OPT_SEED, OPT_APPEND, OPT_SHELL, OPT_HOSTFS, OPT_LIST, OPT_DOCTOR, OPT_WHAT,
-	OPT_PROFILE, OPT_TREE, OPT_SERIES, OPT_LINUX, OPT_STARTED, OPT_VERBOSE, OPT_HELP,
+	OPT_PROFILE, OPT_TREE, OPT_SERIES, OPT_LINUX, OPT_STARTED, OPT_JOBS, OPT_VERBOSE, OPT_HELP,
 };
 
 static const struct option longopts[] = {
@@ -48,7 +49,7 @@ static const struct option longopts[] = {
 	{ "hostfs", 1, NULL, OPT_HOSTFS }, { "list", 0, NULL, OPT_LIST }, { "doctor", 0, NULL, OPT_DOCTOR },
 	{ "what", 1, NULL, OPT_WHAT }, { "profile", 1, NULL, OPT_PROFILE }, { "tree", 1, NULL, OPT_TREE },
 	{ "series", 1, NULL, OPT_SERIES }, { "linux", 1, NULL, OPT_LINUX }, { "started", 1, NULL, OPT_STARTED },
-	{ "verbose", 0, NULL, OPT_VERBOSE }, { "help", 0, NULL, OPT_HELP }, { 0 },
+	{ "jobs", 1, NULL, OPT_JOBS }, { "verbose", 0, NULL, OPT_VERBOSE }, { "help", 0, NULL, OPT_HELP }, { 0 },
 };
 
 /* A number of at least @min, or a usage error. */
@@ -95,6 +96,7 @@ static void set(struct options *o, int opt, const char *arg)
 	case OPT_SERIES: o->series = non_empty(arg); break;
 	case OPT_LINUX: o->linux_path = non_empty(arg); break;
 	case OPT_STARTED: o->started = strtod(arg, NULL); break;
+	case OPT_JOBS: o->jobs = number("jobs", arg, 1); break;
 	case OPT_VERBOSE: o->verbose = true; break;
 	case OPT_HELP:
 		fputs(usage, stdout);
@@ -146,7 +148,8 @@ static int shell(const struct options *o)
 int main(int argc, char **argv)
 {
 	struct options o = { .what = "run", .seed = "1", .mem_mb = 512, .cpus = 1, .scale = 1, .boot_limit = 20,
-			     .test_limit = 25, .repeat = 1 };
+			     .test_limit = 25, .run_limit = -1, .repeat = 1,
+			     .jobs = sysconf(_SC_NPROCESSORS_ONLN) };
 	struct run r = { .opt = &o };
 	struct plan all;
 	char *path;
@@ -156,6 +159,8 @@ int main(int argc, char **argv)
 		set(&o, opt == 'h' ? OPT_HELP : opt, optarg);
 	if (optind < argc)
 		die(EX_USAGE, "mmuml-run --help", NULL, "unexpected argument '%s'", argv[optind]);
+	if (o.run_limit < 0)
+		o.run_limit = 900.0 * o.repeat;
 	if (doctor)
 		return host_report(o.mem_mb) ? EX_HOST : EX_PASS;
 	if (!o.guest || (!o.kernel && !o.list))
@@ -178,13 +183,7 @@ int main(int argc, char **argv)
 	host_check(o.mem_mb);
 	decode_init(o.kernel);
 	r.dir = report_dir(o.what);
-	path = xasprintf("%s/console.log", r.dir);
-	r.console = fopen(path, "we");
-	if (!r.console)
-		die(EX_HOST, "df -h out", strerror(errno), "cannot write %s", path);
-	free(path);
 	run_all(&r);
-	fclose(r.console);
 	code = report_all(&r, argc, argv);
 	decode_end();
 	return code;

@@ -3,7 +3,8 @@
  * Boots until every test has its verdict. Two streams come from a kernel: the result channel (KTAP from init) and the
  * console. A test is finished when its result has come on the one and its end marker on the other, so that a report
  * of the kernel is never charged to the wrong test. After a crash, and after any report (most detectors speak
- * only once per boot), the tests that are left run in a fresh boot.
+ * only once per boot), the tests that are left run in a fresh boot. A long list is cut into pieces that as many
+ * kernels as there are CPUs take one after the other; each kernel stays a one-CPU machine of its own.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,13 +19,25 @@
 #define GRACE		10.0	/* seconds that the host waits longer than the guest's own limit */
 #define POWER_OFF	10.0	/* seconds for the power-off after the last test */
 #define TRACE_MAX	(512 * 1024)
+#define PIECE_MIN	24	/* tests for which another kernel is worth its boot */
+#define PIECES_PER_JOB	3	/* so that one slow piece does not leave the other CPUs idle */
+
+struct worker {
+	struct run *run;
+	pthread_t thread;
+	FILE *console;		/* console.log, console-2.log, ... */
+	int piece;
+	double deadline;	/* of the whole run, 0 if none */
+};
 
 volatile sig_atomic_t interrupted;
 
 struct boot {
 	struct run *run;
+	FILE *console;
 	struct guest g;
 	char *dir;
+	int nr;				/* of this boot, from 1 */
 	int first, end;			/* tests [first, end) of the plan are in this boot */
 	int seen_result, seen_console;	/* tests whose result / whose end marker has come: [first, n) */
 	int finished;			/* tests whose verdict was given: [first, n) */
@@ -52,10 +65,10 @@ static double test_deadline(const struct run *r)
 /* ---- the test's verdict ---- */
 
 /* Repetitions (REPEAT=) keep the worst that happened. */
-static void settle(struct run *r, struct test *t, enum status status, const char *reason)
+static void settle(const struct boot *b, struct test *t, enum status status, const char *reason)
 {
 	t->ms = (now() - t->began) * 1000;
-	t->boot = r->boots;
+	t->boot = b->nr;
 	if (t->status == ST_PENDING || t->status == ST_PASS || (t->status == ST_SKIP && status != ST_PASS)) {
 		t->status = status;
 		free(t->reason);
@@ -115,7 +128,7 @@ static void finish(struct boot *b, int i)
 		char *reason = report_reason(b, t->trace.s);
 
 		t->status = ST_PENDING;
-		settle(b->run, t, ST_REPORT, reason);
+		settle(b, t, ST_REPORT, reason);
 		free(reason);
 		b->stop = true;
 	}
@@ -128,8 +141,12 @@ static void finish(struct boot *b, int i)
 
 static void maybe_finish(struct boot *b)
 {
+	if (b->finished >= b->seen_result || b->finished >= b->seen_console)
+		return;
+	pthread_mutex_lock(&b->run->lock);
 	while (b->finished < b->seen_result && b->finished < b->seen_console)
 		finish(b, b->finished++);
+	pthread_mutex_unlock(&b->run->lock);
 }
 
 /* The guest's word cannot be taken: say so on the test that was running, and end the boot. */
@@ -138,8 +155,9 @@ static void protocol_error(struct boot *b, const char *what)
 	struct run *r = b->run;
 
 	b->stop = true;
+	pthread_mutex_lock(&r->lock);
 	if (b->began >= b->seen_result) {
-		settle(r, &r->plan.tests[b->began], ST_FAIL, what);
+		settle(b, &r->plan.tests[b->began], ST_FAIL, what);
 		r->plan.tests[b->began].status = ST_FAIL;
 		report_test(r, &r->plan.tests[b->began]);
 		b->seen_result = b->seen_console = b->began + 1;
@@ -147,6 +165,7 @@ static void protocol_error(struct boot *b, const char *what)
 		r->fatal = xasprintf("%s", what);
 		r->fatal_status = ST_FAIL;
 	}
+	pthread_mutex_unlock(&r->lock);
 }
 
 /* ---- the result channel ---- */
@@ -166,9 +185,9 @@ static void take_result(struct boot *b, const struct ktap_line *k)
 		return;
 	}
 	if (k->kind == KTAP_OK)
-		settle(r, t, k->skip ? ST_SKIP : ST_PASS, k->reason);
+		settle(b, t, k->skip ? ST_SKIP : ST_PASS, k->reason);
 	else
-		settle(r, t, strncmp(k->reason, "timeout", 7) ? ST_FAIL : ST_TIMEOUT, k->reason);
+		settle(b, t, strncmp(k->reason, "timeout", 7) ? ST_FAIL : ST_TIMEOUT, k->reason);
 	b->seen_result++;
 	b->deadline = test_deadline(r);
 }
@@ -228,10 +247,12 @@ static void note_report(struct boot *b, const struct report *rp)
 	struct run *r = b->run;
 
 	if (b->in_console < 0 && b->seen_console < b->end && b->began < b->seen_console) {
+		pthread_mutex_lock(&r->lock);
 		r->n_boot_reports++;
 		buf_printf(&r->boot_reports, "%s: ", report_word(rp->kind));
 		decode_line(rp->what, &r->boot_reports);
 		buf_add(&r->boot_reports, "\n", 1);
+		pthread_mutex_unlock(&r->lock);
 	}
 	if (b->first_report == RP_NONE || (rp->kind == RP_PANIC && b->first_report == RP_BUG)) {
 		/* "BUG: failure at mm/rmap.c:7/f()!" names the place, the panic that follows does not. */
@@ -248,7 +269,7 @@ static void console_line(struct boot *b, const char *line)
 	struct run *r = b->run;
 	struct report rp;
 
-	fprintf(r->console, "%s\n", line);
+	fprintf(b->console, "%s\n", line);
 	watch_line(line, &rp);
 	switch (rp.kind) {
 	case RP_NONE:
@@ -341,14 +362,16 @@ static void take_stacks(struct boot *b)
 
 	if (b->g.gone)
 		return;
+	pthread_mutex_lock(&b->run->lock);
 	decode_process(b->g.pid, &host);
+	pthread_mutex_unlock(&b->run->lock);
 	guest_sysrq(b->dir, 't');
 	do {
 		before = b->kernel_log.len;
 		pump(b, 300);
 	} while (now() < end && b->kernel_log.len != before);
 	if (host.s) {
-		fprintf(b->run->console, "%s", host.s);
+		fprintf(b->console, "%s", host.s);
 		buf_add(&b->kernel_log, host.s, host.len);
 	}
 	buf_free(&host);
@@ -392,7 +415,7 @@ static void crashed(struct boot *b, bool timed_out)
 	else
 		reason = xasprintf("kernel exited with status %d", WEXITSTATUS(b->g.status));
 	r->plan.tests[i].status = ST_PENDING;
-	settle(r, &r->plan.tests[i], timed_out ? ST_TIMEOUT : ST_FAIL, reason);
+	settle(b, &r->plan.tests[i], timed_out ? ST_TIMEOUT : ST_FAIL, reason);
 	free(reason);
 	b->reported = b->first_report != RP_NONE && !timed_out;
 	finish(b, i);
@@ -444,25 +467,31 @@ static char *plan_text(const struct run *r, int first, int end)
 }
 
 /* One kernel for tests [first, end); returns the first test that still has to run. */
-static int boot(struct run *r, int first, int end, double run_deadline)
+static int boot(struct worker *w, int first, int end)
 {
-	struct boot b = { .run = r, .first = first, .end = end, .seen_result = first, .seen_console = first,
-			  .finished = first, .in_console = -1, .began = first - 1, .started = now() };
+	struct run *r = w->run;
+	struct boot b = { .run = r, .console = w->console, .first = first, .end = end, .seen_result = first,
+			  .seen_console = first, .finished = first, .in_console = -1, .began = first - 1,
+			  .started = now() };
 	char *text = plan_text(r, first, end);
 	bool timed_out = false;
-	int err;
+	int err, nr;
 
-	b.dir = xasprintf("%s/boot%d", r->dir, ++r->boots);
-	fprintf(r->console, "==== boot %d: tests %d to %d\n", r->boots, first + 1, end);
+	pthread_mutex_lock(&r->lock);
+	nr = ++r->boots;
+	pthread_mutex_unlock(&r->lock);
+	b.nr = nr;
+	b.dir = xasprintf("%s/boot%d", r->dir, nr);
+	fprintf(b.console, "==== boot %d: tests %d to %d\n", nr, first + 1, end);
 	err = guest_start(&b.g, r->opt, b.dir, text);
 	if (err)
 		die(EX_HOST, "df -h .; make doctor", strerror(-err), "cannot start a kernel in %s", b.dir);
 	b.deadline = now() + r->opt->boot_limit * r->opt->scale;
-	while (!b.stop && !interrupted && (b.g.console >= 0 || b.g.result >= 0 || !b.g.gone)) {
+	while (!b.stop && !interrupted && !r->fatal && (b.g.console >= 0 || b.g.result >= 0 || !b.g.gone)) {
 		double left = b.deadline - now();
 
-		if (run_deadline && run_deadline - now() < left)
-			left = run_deadline - now();
+		if (w->deadline && w->deadline - now() < left)
+			left = w->deadline - now();
 		if (left <= 0) {
 			timed_out = true;
 			if (!b.done)
@@ -482,12 +511,14 @@ static int boot(struct run *r, int first, int end, double run_deadline)
 		}
 	}
 	guest_kill(&b.g);
+	pthread_mutex_lock(&r->lock);
 	if (!interrupted && !b.stop) {
 		crashed(&b, timed_out);
 		check_power_off(&b, timed_out);
 	}
+	pthread_mutex_unlock(&r->lock);
 	remove_tree(b.dir);
-	fflush(r->console);
+	fflush(b.console);
 	buf_free(&b.con);
 	buf_free(&b.res);
 	buf_free(&b.kernel_log);
@@ -496,28 +527,86 @@ static int boot(struct run *r, int first, int end, double run_deadline)
 	return b.seen_result < b.seen_console ? b.seen_result : b.seen_console;
 }
 
-void run_all(struct run *r)
+/* Take the next piece of the list; false when there is none. */
+static bool next_piece(struct worker *w, int *first, int *end)
 {
-	double start = now(), deadline = r->opt->run_limit ? start + r->opt->run_limit * r->opt->scale : 0;
+	struct run *r = w->run;
 
-	for (int round = 0; round < r->opt->repeat && !interrupted && !r->fatal; round++) {
-		int next = 0;
+	pthread_mutex_lock(&r->lock);
+	*first = r->next;
+	*end = *first + w->piece < r->plan.n ? *first + w->piece : r->plan.n;
+	r->next = *end;
+	pthread_mutex_unlock(&r->lock);
+	return *first < *end;
+}
 
-		while (next < r->plan.n && !interrupted && !r->fatal) {
-			int end = r->opt->isolate ? next + 1 : r->plan.n;
-			int got = boot(r, next, end, deadline);
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct run *r = w->run;
+	int next, end;
 
-			if (deadline && now() > deadline && !r->fatal) {
+	while (!interrupted && !r->fatal && next_piece(w, &next, &end)) {
+		while (next < end && !interrupted && !r->fatal) {
+			next = boot(w, next, r->opt->isolate ? next + 1 : end);
+			if (!w->deadline || now() <= w->deadline)
+				continue;
+			pthread_mutex_lock(&r->lock);
+			if (!r->fatal) {
 				r->fatal = xasprintf("run timeout %gs", r->opt->run_limit * r->opt->scale);
 				r->fatal_status = ST_TIMEOUT;
 			}
-			next = got;
+			pthread_mutex_unlock(&r->lock);
 		}
+	}
+	return NULL;
+}
+
+/* Every test once. */
+static void round_of_tests(struct run *r, struct worker *w, int jobs)
+{
+	r->next = 0;
+	for (int i = 1; i < jobs; i++)
+		if (pthread_create(&w[i].thread, NULL, work, &w[i]))
+			die(EX_HOST, "make run JOBS=1", strerror(errno), "cannot start a thread");
+	work(&w[0]);
+	for (int i = 1; i < jobs; i++)
+		pthread_join(w[i].thread, NULL);
+	/* The stubs were children of kernels that are gone; as subreaper we get them. */
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+void run_all(struct run *r)
+{
+	double start = now(), deadline = r->opt->run_limit ? start + r->opt->run_limit * r->opt->scale : 0;
+	int jobs = r->opt->jobs, most = r->plan.n / PIECE_MIN;
+	struct worker *w;
+
+	if (jobs > most)
+		jobs = most > 0 ? most : 1;
+	w = xcalloc(jobs, sizeof(*w));
+	for (int i = 0; i < jobs; i++) {
+		char *path = i ? xasprintf("%s/console-%d.log", r->dir, i + 1) : xasprintf("%s/console.log", r->dir);
+
+		w[i] = (struct worker){ .run = r, .console = fopen(path, "we"), .deadline = deadline };
+		w[i].piece = jobs > 1 ? r->plan.n / (jobs * PIECES_PER_JOB) + 1 : r->plan.n;
+		if (!w[i].console)
+			die(EX_HOST, "df -h out", strerror(errno), "cannot write %s", path);
+		free(path);
+	}
+	pthread_mutex_init(&r->lock, NULL);
+	for (int round = 0; round < r->opt->repeat && !interrupted && !r->fatal; round++) {
+		round_of_tests(r, w, jobs);
 		if (r->opt->repeat > 1 && !interrupted) {
 			printf("  ROUND   %d of %d\n", round + 1, r->opt->repeat);
 			fflush(stdout);
 		}
 	}
+	for (int i = 0; i < jobs; i++)
+		if (fclose(w[i].console))
+			die(EX_HOST, "df -h out", strerror(errno), "cannot write %s/console.log", r->dir);
+	free(w);
 	for (int i = 0; i < r->plan.n; i++)
 		if (r->plan.tests[i].status == ST_PENDING)
 			r->plan.tests[i].status = ST_NOTRUN;

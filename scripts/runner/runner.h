@@ -3,6 +3,7 @@
 #ifndef MMUML_RUNNER_H
 #define MMUML_RUNNER_H
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -128,7 +129,7 @@ struct options {
 	const char *seed;
 	long mem_mb, cpus;
 	double scale, boot_limit, test_limit, run_limit;
-	int repeat;
+	int repeat, jobs;
 	bool isolate, shell, verbose, list, json;
 	double started;			/* time() when the user's command began, 0 if unknown */
 };
@@ -157,7 +158,8 @@ struct run {
 	struct plan plan;
 	const struct options *opt;
 	char *dir;		/* out/runs/... */
-	FILE *console;		/* console.log */
+	pthread_mutex_t lock;	/* over everything below, the tests, libdw and the terminal */
+	int next;		/* first test that no kernel has been given yet */
 	int boots;
 	double boot_s, tests_s;
 	struct buf boot_reports;	/* reports outside any test, decoded */

@@ -47,13 +47,23 @@ every_test_has_a_purpose()
 	[ "$n" -ge 80 ] || { echo "only $n in-guest tests"; return 1; }
 }
 
+# Through standard input: checkpatch takes a patch that git tracks for a source file.
 patches_are_clean()
 {
+	bad=0
+	for p in uml-config/patches/*.patch mm-changes/*/*.patch; do
+		build/trees/default/scripts/checkpatch.pl --no-tree --no-summary --terse --strict \
+			--ignore FILE_PATH_CHANGES - < "$p" || { echo "$p"; bad=1; }
+	done
+	return $bad
+}
+
+# Each patch is named by its series, and each named patch is there.
+series_are_whole()
+{
 	for s in uml-config/patches/series mm-changes/*/series; do
-		grep -v '^#' "$s" | while read -r p; do
-			[ -z "$p" ] || build/trees/default/scripts/checkpatch.pl --no-tree --no-summary --terse --quiet \
-				--ignore FILE_PATH_CHANGES,EMAIL_SUBJECT,COMMIT_LOG_LONG_LINE,UNKNOWN_COMMIT_ID "$(dirname "$s")/$p"
-		done
+		d=$(dirname "$s")
+		same "$(sed 's/#.*//; /^ *$/d' "$s" | sort)" "$(cd "$d" && ls ./*.patch | sed 's,^\./,,' | sort)" "$s"
 	done
 }
 
@@ -82,6 +92,7 @@ hygiene_cases()
 	t hygiene.readmes every_directory_says_what_belongs_there
 	t hygiene.purposes every_test_has_a_purpose
 	t hygiene.checkpatch patches_are_clean
+	t hygiene.series series_are_whole
 	t hygiene.help help_fits
 	t hygiene.list list_shows_all
 }
