@@ -26,7 +26,7 @@ last()
 mkdir -p "$dir"
 make build >/dev/null
 echo "edit to verdict ($(nproc) CPUs, $runs runs each):"
-bench nothing-changed-one-test true "make run T=mremap.move.page_aligned"
+bench nothing-changed-one-test true "make run T=mremap.move.arrives-page"
 printf '  %-34s %.2f s\n' "  of which boot" "$(last .boot_s)"
 bench touch-mremap.c-run-mremap "touch $tree/mm/mremap.c" "make run T='mremap.*'"
 bench touch-mremap.c-kernel-only "touch $tree/mm/mremap.c" "make kernel"

@@ -5,6 +5,7 @@
  * kernel's parent may trace it where a gdb started beside it might not.
  */
 #include <ctype.h>
+#include <dwarf.h>
 #include <elfutils/libdwfl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,50 @@ static const char *short_path(const char *path)
 	return first ? first + 1 : path;
 }
 
+/* The name of the function that a scope is, or NULL. */
+static const char *scope_name(Dwarf_Die *scope)
+{
+	Dwarf_Attribute attr;
+
+	return dwarf_formstring(dwarf_attr_integrate(scope, DW_AT_name, &attr));
+}
+
+/* The functions that are inlined at an address, innermost first: "inner (file:line) inlined in outer ..."; @file and @nr go
+ * in as the address's line and come out as the line in the function that was really called. */
+static void describe_inlined(Dwfl_Module *mod, GElf_Addr addr, const char **file, int *nr, struct buf *out)
+{
+	Dwarf_Die *scopes = NULL, *cu;
+	Dwarf_Files *files;
+	Dwarf_Addr bias;
+	size_t n_files;
+	int n;
+
+	cu = dwfl_module_addrdie(mod, addr, &bias);
+	if (!cu || dwarf_getsrcfiles(cu, &files, &n_files))
+		return;
+	n = dwarf_getscopes(cu, addr - bias, &scopes);
+	for (int i = 0; i < n; i++) {
+		Dwarf_Attribute attr;
+		Dwarf_Word call_file = 0, call_line = 0;
+		const char *name;
+
+		if (dwarf_tag(&scopes[i]) == DW_TAG_subprogram)
+			break;
+		if (dwarf_tag(&scopes[i]) != DW_TAG_inlined_subroutine)
+			continue;
+		name = scope_name(&scopes[i]);
+		if (!name || dwarf_formudata(dwarf_attr(&scopes[i], DW_AT_call_file, &attr), &call_file) ||
+		    dwarf_formudata(dwarf_attr(&scopes[i], DW_AT_call_line, &attr), &call_line))
+			break;
+		buf_printf(out, "%s (%s:%d) inlined in ", name, short_path(*file), *nr);
+		*file = dwarf_filesrc(files, call_file, NULL, NULL);
+		*nr = call_line;
+		if (!*file)
+			break;
+	}
+	free(scopes);
+}
+
 /* "func (file:line)" of one code address; false if it is none. */
 static bool describe(Dwfl *dwfl, GElf_Addr addr, struct buf *out)
 {
@@ -121,6 +166,8 @@ static bool describe(Dwfl *dwfl, GElf_Addr addr, struct buf *out)
 	line = dwfl_module_getsrc(mod, addr);
 	if (line)
 		file = dwfl_lineinfo(line, NULL, &nr, NULL, NULL, NULL);
+	if (file)
+		describe_inlined(mod, addr, &file, &nr, out);
 	if (file)
 		buf_printf(out, "%s (%s:%d)", name, short_path(file), nr);
 	else
@@ -178,6 +225,12 @@ const char *decode_culprit(const char *text)
 		bool skip = false;
 
 		p = open;
+		/* "[<60001234>] ? f": a word that happened to lie on the stack. */
+		while (name > text && name[-1] != '\n')
+			name--;
+		if (memmem(name, open - name, "] ? ", 4))
+			continue;
+		name = open - 2;
 		if (!close || close - open >= (long)sizeof(place) || memchr(open, '\n', close - open))
 			continue;
 		colon = memchr(open, ':', close - open);
@@ -217,7 +270,12 @@ static int one_frame(Dwfl_Frame *frame, void *arg)
 
 	if (!dwfl_frame_pc(frame, &pc, &activation) || w->frames++ > 40)
 		return DWARF_CB_ABORT;
-	buf_printf(w->out, "   %#lx ", (unsigned long)pc);
+	/* Kernel addresses are decoded with the rest of the console. */
+	if (ready() && pc >= text_start && pc < text_end) {
+		buf_printf(w->out, "   %#lx\n", (unsigned long)pc);
+		return DWARF_CB_OK;
+	}
+	buf_printf(w->out, "   ");
 	if (!describe(w->dwfl, activation ? pc : pc - 1, w->out))
 		buf_printf(w->out, "?");
 	buf_printf(w->out, "\n");

@@ -24,6 +24,48 @@
 #define SILENCE_END_FD	5
 #define MAX_ARGS	64
 
+/* Append a whole file to another. */
+static int append_file(const char *from, FILE *to)
+{
+	size_t len;
+	char *s = read_whole(from, &len);
+	int err = 0;
+
+	if (!s || fwrite(s, 1, len, to) != len)
+		err = errno ? -errno : -EIO;
+	free(s);
+	return err;
+}
+
+/* The initramfs of one boot: init and the shell, then the programs that @plan_text names (all of them without one). An
+ * initramfs may be several archives one after the other (Documentation/driver-api/early-userspace/buffer-format.rst). */
+static int make_initramfs(const struct options *o, const char *dir, const char *plan_text)
+{
+	char *to = xasprintf("%s/initramfs.cpio", dir), *from = xasprintf("%s/base.cpio", o->guest);
+	FILE *f = fopen(to, "we");
+	char last[256] = "", program[256];
+	int err = f ? append_file(from, f) : -errno;
+
+	for (const char *s = plan_text; !err && s && *s; s = strchr(s, '\n') + 1) {
+		if (sscanf(s, "%*[^\t]\t%255[^\t]", program) != 1 || !strcmp(program, last))
+			continue;
+		strcpy(last, program);
+		free(from);
+		from = xasprintf("%s/cpio/%s.cpio", o->guest, program);
+		err = append_file(from, f);
+	}
+	if (!err && !plan_text) {
+		free(from);
+		from = xasprintf("%s/tests.cpio", o->guest);
+		err = append_file(from, f);
+	}
+	if (f && fclose(f) && !err)
+		err = -errno;
+	free(from);
+	free(to);
+	return err;
+}
+
 /* Everything of one boot: jail for hostfs, UML's own files, disks. Relative names keep the socket path short. */
 static int make_dir(const struct options *o, const char *dir, const char *plan_text)
 {
@@ -44,6 +86,8 @@ static int make_dir(const struct options *o, const char *dir, const char *plan_t
 	if (!err && plan_text)
 		err = write_whole(path, plan_text, strlen(plan_text));
 	free(path);
+	if (!err)
+		err = make_initramfs(o, dir, plan_text);
 	for (int i = 0; !err && i < 2; i++) {
 		const char *image = i ? "ext4.img" : "swap.img";
 		char *from = xasprintf("%s/%s", o->guest, image);
@@ -63,7 +107,7 @@ static int make_args(char **argv, const struct options *o, const char *console)
 
 	argv[n++] = realpath(o->kernel, NULL);
 	argv[n++] = xasprintf("mem=%ldM", o->mem_mb);
-	argv[n++] = xasprintf("initrd=%s/initramfs.cpio", realpath(o->guest, NULL));
+	argv[n++] = xasprintf("initrd=initramfs.cpio");
 	argv[n++] = xasprintf("ubd0=swap.img");
 	argv[n++] = xasprintf("ubd1=ext4.img");
 	argv[n++] = xasprintf("seccomp=on");

@@ -29,6 +29,8 @@ static bool parse_result(const char *s, struct ktap_line *out)
 	s += strspn(s, " ");
 	if (!strncmp(s, "- ", 2))
 		s += 2;
+	if (*s == '#')
+		return false;
 	hash = strstr(s, " # ");
 	end = hash ? hash : s + strlen(s);
 	while (end > s && isspace((unsigned char)end[-1]))

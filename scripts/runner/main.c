@@ -13,7 +13,7 @@
 static const char usage[] =
 "usage: mmuml-run --kernel VMLINUX --guest DIR [--tests GLOBS] [options]\n"
 "  --kernel FILE     the UML kernel to start\n"
-"  --guest DIR       initramfs.cpio, swap.img, ext4.img and tests.list of the guest build\n"
+"  --guest DIR       base.cpio, cpio/, swap.img, ext4.img and tests.list of the guest build\n"
 "  --tests GLOBS     tests to run, for example 'mremap.*,rmap.unmap.shared' (default: all)\n"
 "  --isolate         one kernel per test\n"
 "  --repeat N        run the selection N times\n"

@@ -129,8 +129,9 @@ void report_test(const struct run *r, const struct test *t)
 	}
 	printf("%s  %-7s %s%s%s%s%s\n", colour, status_word[t->status], t->name, t->reason ? " (" : "",
 	       t->reason ? t->reason : "", t->reason ? ")" : "", plain);
-	if (bad) {
+	if (bad || r->opt->verbose)
 		indent(t->log.s, r->opt->verbose ? 1000 : 20);
+	if (bad) {
 		indent(interesting(t), r->opt->verbose ? 1000 : TRACE_LINES);
 		printf("          rerun: make run T=%s%s%s\n", t->name,
 		       r->opt->profile && strcmp(r->opt->profile, "fast") ? " PROFILE=" : "",
@@ -354,7 +355,7 @@ static void keep(const struct run *r, const char *from, const char *name)
 static void drop_old_kernels(void)
 {
 	char *cmd = xasprintf("ls -1d out/runs/*/vmlinux 2>/dev/null | head -n -%d | xargs -r dirname | "
-			      "while read -r d; do rm -f \"$d/vmlinux\" \"$d/initramfs.cpio\"; done", KEEP_KERNELS);
+			      "while read -r d; do rm -rf \"$d/vmlinux\" \"$d/base.cpio\" \"$d/cpio\"; done", KEEP_KERNELS);
 
 	if (system(cmd))
 		fprintf(stderr, "mmuml: warning: old kernels in out/runs could not be removed\n");
@@ -375,16 +376,30 @@ static void quote(struct buf *b, const char *s)
 
 static void write_repro(const struct run *r)
 {
-	static const char *const images[] = { "initramfs.cpio", "swap.img", "ext4.img", "tests.list" };
+	static const char *const images[] = { "base.cpio", "swap.img", "ext4.img", "tests.list" };
 	const struct options *o = r->opt;
 	struct buf b = { 0 };
-	char *top = realpath(".", NULL), *path;
+	char *top = realpath(".", NULL), *path, *name;
 
 	keep(r, o->kernel, "vmlinux");
 	for (size_t i = 0; i < sizeof(images) / sizeof(images[0]); i++) {
 		path = xasprintf("%s/%s", o->guest, images[i]);
 		keep(r, path, images[i]);
 		free(path);
+	}
+	path = xasprintf("%s/cpio", r->dir);
+	mkdir(path, 0755);
+	free(path);
+	for (int i = 0; i < r->plan.n; i++) {
+		const char *program = r->plan.tests[i].program;
+
+		if (i && !strcmp(program, r->plan.tests[i - 1].program))
+			continue;
+		path = xasprintf("%s/cpio/%s.cpio", o->guest, program);
+		name = xasprintf("cpio/%s.cpio", program);
+		keep(r, path, name);
+		free(path);
+		free(name);
 	}
 	buf_printf(&b, "#!/bin/sh\n# Repeat this run: with its own kernel and guest as long as they are kept here, else "
 		   "by building again.\nset -eu\nhere=$(cd \"$(dirname \"$0\")\" && pwd)\ncd ");

@@ -114,7 +114,8 @@ static char *report_reason(const struct boot *b, const char *trace)
 		}
 	}
 	culprit = decode_culprit(trace ? trace : "");
-	return xasprintf("%s: %s", word, culprit ? culprit : b->first_what);
+	return culprit ? xasprintf("%s: %.80s: %s", word, b->first_what, culprit)
+		       : xasprintf("%s: %.120s", word, b->first_what);
 }
 
 /* What is known of test @i is all there will be: print it, and end the boot if the kernel complained. */

@@ -122,7 +122,7 @@ int host_report(long mem_mb);
 /* ---- guest.c: one kernel process ---- */
 
 struct options {
-	const char *kernel, *guest;	/* vmlinux; directory with initramfs.cpio, swap.img, ext4.img */
+	const char *kernel, *guest;	/* vmlinux; directory with base.cpio, cpio/, swap.img, ext4.img */
 	const char *tests, *what, *profile, *tree, *series, *linux_path;
 	const char *append;		/* further words of the kernel command line */
 	const char *hostfs;		/* --shell: directory to show at /host */

@@ -137,7 +137,7 @@ char *read_whole(const char *path, size_t *len)
 /* Copy [at, end) from one descriptor to the other at the same place. */
 static int copy_extent(int in, int out, off_t at, off_t end)
 {
-	static char chunk[1 << 16];
+	char chunk[1 << 16];
 
 	while (at < end) {
 		size_t want = end - at < (off_t)sizeof(chunk) ? (size_t)(end - at) : sizeof(chunk);

@@ -323,7 +323,7 @@ static void report(int nr, const struct test *t, char *held, size_t len, const s
 		fprintf(result, "not ok %d %s # (kernel tainted %#lx)\n", nr, t->name, o->taint);
 	else if (WIFSIGNALED(o->status))
 		fprintf(result, "not ok %d %s # (signal %d)\n", nr, t->name, WTERMSIG(o->status));
-	else if (code == SKIP_CODE)
+	else if (code == SKIP_CODE || (!code && reason))
 		fprintf(result, "ok %d %s # SKIP %s\n", nr, t->name, reason ? reason : "no reason given");
 	else if (code)
 		fprintf(result, "not ok %d %s # (exit %d)\n", nr, t->name, code);

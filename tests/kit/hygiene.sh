@@ -63,7 +63,7 @@ series_are_whole()
 {
 	for s in uml-config/patches/series mm-changes/*/series; do
 		d=$(dirname "$s")
-		same "$(sed 's/#.*//; /^ *$/d' "$s" | sort)" "$(cd "$d" && ls ./*.patch | sed 's,^\./,,' | sort)" "$s"
+		same "$(sed 's/#.*//; /^ *$/d' "$s" | sort)" "$(find "$d" -name "*.patch" -printf "%f\n" | sort)" "$s"
 	done
 }
 
@@ -79,7 +79,7 @@ help_fits()
 list_shows_all()
 {
 	expect 0 make list
-	says mremap.move.page_aligned "the kernel's own detectors" mremap-move-page-tables
+	says mremap.move.arrives-page "the kernel's own detectors" mremap-move-page-tables
 	says_not kit.crash
 }
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # What the host-side tests of the kit share: one case, its expectations, its count. Sourced by check.sh.
 
+# What lives until the end of a short program is no leak worth a report.
+export ASAN_OPTIONS=detect_leaks=0
 CHECK=${TOP:?}/build/check		# scratch of the cases; out/ and build/ of the copies live below it
 PASSED=0 FAILED=0
 
@@ -65,9 +67,8 @@ in_file()
 # run_guest ARGS: the runner, built with AddressSanitizer, on the fast kernel; out/ is $CHECK/run/out.
 run_guest()
 {
-	cd "$CHECK/run"
-	ASAN_OPTIONS=detect_leaks=0 "$TOP/build/host-asan/mmuml-run" --kernel "$TOP/$OUT/vmlinux" \
-		--guest "$TOP/$GUEST" --scale "${KIT_SCALE:-1}" "$@"
+	(cd "$CHECK/run" && exec "$TOP/build/host-asan/mmuml-run" --kernel "$TOP/$OUT/vmlinux" \
+		--guest "$TOP/$GUEST" --scale "${KIT_SCALE:-1}" "$@")
 }
 
 # status NAME: what results.json of the last run says of one test.
@@ -88,7 +89,7 @@ nothing_left()
 		exe=$(readlink "$p/exe" 2>/dev/null) || continue
 		cwd=$(readlink "$p/cwd" 2>/dev/null) || continue
 		case $exe$cwd in
-		*"$CHECK/run"*) echo "left running: $p $exe in $cwd"; return 1 ;;
+		*"$CHECK/run/out/"*) echo "left running: $p $exe in $cwd"; return 1 ;;
 		esac
 	done
 }

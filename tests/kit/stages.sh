@@ -230,7 +230,7 @@ own_tree_runs()
 	}
 	late_initcall(mmuml_hello);
 	EOF
-	expect 0 make run LINUX="$CHECK/linux" T=mremap.move.page_aligned
+	expect 0 make run LINUX="$CHECK/linux" T=mremap.move.arrives-page
 	says "mmuml: PASS 1 of 1"
 	in_file "mmuml: the user was here" out/latest/console.log
 }

@@ -21,20 +21,23 @@ int mm_compact(void)
 	return mm_write_file("/proc/sys/vm/compact_memory", "1");
 }
 
+#define PCP_HIGH	"/proc/sys/vm/percpu_pagelist_high_fraction"
+#define PCP_FOLDS	64		/* (7/8)^64: from all of memory to the floor */
+#define PCP_SHORT	"1000000"	/* so small a part of memory that the floor counts: four batches */
+
 /*
- * Every fold of the counters lets the per-CPU lists of free pages shrink by an eighth, down to some hundred
- * pages (decay_pcp_high()); user space has no way to empty them.
+ * Every fold of the counters takes an eighth off the length that the per-CPU lists of free pages may have,
+ * down to a floor that can be set (decay_pcp_high()); user space has no way to empty them.
  */
 void mm_pcp_drain(void)
 {
-	long before, now = mm_vmstat("nr_free_pages");
+	char was[32];
 
-	for (int i = 0; i < 64; i++) {
-		before = now;
-		now = mm_vmstat("nr_free_pages");
-		if (now == before && i > 8)
-			break;
-	}
+	if (mm_read_file(PCP_HIGH, was, sizeof(was)) > 0)
+		mm_write_file(PCP_HIGH, PCP_SHORT);
+	for (int i = 0; i < PCP_FOLDS; i++)
+		mm_write_file("/proc/sys/vm/stat_refresh", "1");
+	mm_write_file(PCP_HIGH, was);
 }
 
 /* Neighbouring pages of a fresh mapping are mostly neighbouring frames: every second one is a hole. */
@@ -50,7 +53,9 @@ void *mm_fragment(size_t bytes)
 		free(f);
 		return NULL;
 	}
-	mm_touch_write(f->p, f->len);
+	/* Several times as fast as page faults. */
+	if (madvise(f->p, f->len, MADV_POPULATE_WRITE))
+		mm_touch_write(f->p, f->len);
 	for (size_t i = 0; i < f->len; i += 2 * PAGE)
 		madvise(f->p + i, PAGE, MADV_DONTNEED);
 	mm_pcp_drain();

@@ -364,6 +364,8 @@ int mm_tree_kill(struct mm_tree *t, unsigned int i)
 /* From the top down: when a node is gone, the caller is the parent of its children, alive or dead. */
 void mm_tree_end(struct mm_tree *t)
 {
+	if (!t)
+		return;
 	for (unsigned int i = 0; i < t->size; i++) {
 		struct node *node = &t->node[i];
 

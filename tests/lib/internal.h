@@ -15,8 +15,6 @@ FILE *mm_proc_fopen(pid_t pid, const char *name);
 #define MM_PM_SWAP	(1ULL << 62)
 #define MM_PM_PRESENT	(1ULL << 63)
 int mm_pagemap(pid_t pid, const void *addr, uint64_t *entries, size_t n);
-/* Move what lies in the LRU-add batches of the CPUs to the LRU lists: a page in a batch cannot be isolated. */
-void mm_lru_drain(void);
 /* Wait until the callbacks of call_rcu() that are pending now have run. */
 void mm_rcu_barrier(void);
 

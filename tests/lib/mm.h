@@ -187,7 +187,7 @@ int mm_compact(void);					/* /proc/sys/vm/compact_memory, all zones */
  * some hundred that stay). */
 void mm_pcp_drain(void);
 /* Make compaction want to move pages: allocate @bytes of memory in single pages and free every second one. Returns a
- * handle for mm_unfragment(). */
+ * handle for mm_unfragment(). How many pages move depends on where they lie: mm_stage() makes that certain. */
 void *mm_fragment(size_t bytes);
 void mm_unfragment(void *handle);
 

@@ -24,8 +24,8 @@ static struct mm_objects look(void)
 }
 
 /*
- * The kernel frees all three at once, but SLUB_RCU_DEBUG delays that by a grace period for SLAB_TYPESAFE_BY_RCU
- * caches. Waiting for one is slow: whether it is necessary is tried once.
+ * The kernel frees all three at once, but SLUB_RCU_DEBUG delays that by a grace period for caches with
+ * SLAB_TYPESAFE_BY_RCU. Waiting for one is slow: whether it is necessary is tried once.
  */
 static bool frees_late(void)
 {

@@ -15,10 +15,10 @@
 #include "mm.h"
 #include "internal.h"
 
-#define BLOCK		1024UL	/* pages in a pageblock: MAX_PAGE_ORDER, as there is neither THP nor hugetlb */
+#define BLOCK		1024UL	/* pages in a pageblock, with neither THP nor hugetlb */
 #define SPARE		64UL	/* low frames for what else is allocated meanwhile */
 #define OTHERS		1536UL	/* holes for what else lies low and moves first */
-#define KEEP		256UL	/* one of so many ballast pages stays: a pageblock that is all free is no target */
+#define KEEP		256UL	/* of so many pages one stays: a pageblock that is all free is no target */
 #define PCP_HIGH	"/proc/sys/vm/percpu_pagelist_high_fraction"
 #define PCP_LONG	8	/* an eighth of all memory, the longest that can be had */
 #define PCP_SHORT	1000000	/* a few batches, the shortest */
@@ -75,7 +75,7 @@ static int fill_ballast(struct mm_stage *s)
 	return err;
 }
 
-/* Free frames[from] to frames[to - 1], all but each @keep-th; neighbours that are neighbours in memory too at once. */
+/* Free frames[from] to frames[to - 1] but every @keep-th; in one go what is contiguous in the ballast too. */
 static void give_back(struct mm_stage *s, size_t from, size_t to, size_t keep)
 {
 	size_t i = from, first, last, n;
@@ -116,6 +116,8 @@ struct mm_stage *mm_stage(size_t len)
 		mm_stage_end(s);
 		return NULL;
 	}
+	/* A journal that commits later would free pages later, and these would be in front of ours. */
+	sync();
 	give_back(s, 0, low, SIZE_MAX);
 	return s;
 }

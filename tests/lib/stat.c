@@ -66,12 +66,30 @@ long mm_meminfo(const char *name)
 	return len < 0 ? len : field(text, name, ':');
 }
 
+/*
+ * Wait until nobody else can run: after its fork() of the test the harness breaks copies on write, kworkers
+ * free what the test before has left.
+ */
+static void let_others_finish(void)
+{
+	char text[64];
+	int running;
+
+	for (int ms = 0; ms < 500; ms++) {
+		if (mm_read_file("/proc/loadavg", text, sizeof(text)) < 0 ||
+		    sscanf(text, "%*s %*s %*s %d/", &running) != 1 || running <= 1)
+			break;
+		usleep(1000);
+	}
+}
+
 struct mm_snap *mm_snap(void)
 {
 	struct mm_snap *s = malloc(sizeof(*s));
 
 	if (!s)
 		return NULL;
+	let_others_finish();
 	if (!read_vmstat(s->text)) {
 		mm_delta(s, "nr_free_pages");
 		if (!read_vmstat(s->text))
@@ -140,6 +158,7 @@ void mm_rcu_barrier(void)
 
 void mm_settle(void)
 {
+	let_others_finish();
 	mm_lru_drain();
 	mm_rcu_barrier();
 	/* What the callbacks freed may have gone through per-CPU counters and batches again. */

@@ -7,7 +7,7 @@
 #include "mm.h"
 
 /* a test that waits for ever */
-TEST(sleep)
+TEST(forever)
 {
 	for (;;)
 		pause();
