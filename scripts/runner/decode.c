@@ -113,11 +113,31 @@ static const char *scope_name(Dwarf_Die *scope)
 	return dwarf_formstring(dwarf_attr_integrate(scope, DW_AT_name, &attr));
 }
 
-/* The functions that are inlined at an address, innermost first: "inner (file:line) inlined in outer ..."; @file and @nr go
- * in as the address's line and come out as the line in the function that was really called. */
+/* The innermost inlined function at an address and what contains it physically, up to the function that was really called;
+ * malloc'ed, NULL if nothing is inlined there. (Past an inlined function, dwarf_getscopes() itself goes on with
+ * where that was defined.) */
+static Dwarf_Die *inline_chain(Dwarf_Die *cu, Dwarf_Addr pc, int *n)
+{
+	Dwarf_Die *scopes = NULL, *chain = NULL;
+
+	*n = dwarf_getscopes(cu, pc, &scopes);
+	for (int i = 0; i < *n; i++) {
+		if (dwarf_tag(&scopes[i]) == DW_TAG_subprogram)
+			break;
+		if (dwarf_tag(&scopes[i]) == DW_TAG_inlined_subroutine) {
+			*n = dwarf_getscopes_die(&scopes[i], &chain);
+			break;
+		}
+	}
+	free(scopes);
+	return chain;
+}
+
+/* "inner (file:line) inlined in " for each inlined function at an address, innermost first; @file and @nr go in as the
+ * address's line and come out as the line in the function that was really called. */
 static void describe_inlined(Dwfl_Module *mod, GElf_Addr addr, const char **file, int *nr, struct buf *out)
 {
-	Dwarf_Die *scopes = NULL, *cu;
+	Dwarf_Die *chain, *cu;
 	Dwarf_Files *files;
 	Dwarf_Addr bias;
 	size_t n_files;
@@ -126,27 +146,25 @@ static void describe_inlined(Dwfl_Module *mod, GElf_Addr addr, const char **file
 	cu = dwfl_module_addrdie(mod, addr, &bias);
 	if (!cu || dwarf_getsrcfiles(cu, &files, &n_files))
 		return;
-	n = dwarf_getscopes(cu, addr - bias, &scopes);
-	for (int i = 0; i < n; i++) {
+	chain = inline_chain(cu, addr - bias, &n);
+	for (int i = 0; chain && i < n && *file; i++) {
+		Dwarf_Word call_file, call_line;
 		Dwarf_Attribute attr;
-		Dwarf_Word call_file = 0, call_line = 0;
 		const char *name;
 
-		if (dwarf_tag(&scopes[i]) == DW_TAG_subprogram)
+		if (dwarf_tag(&chain[i]) == DW_TAG_subprogram)
 			break;
-		if (dwarf_tag(&scopes[i]) != DW_TAG_inlined_subroutine)
+		if (dwarf_tag(&chain[i]) != DW_TAG_inlined_subroutine)
 			continue;
-		name = scope_name(&scopes[i]);
-		if (!name || dwarf_formudata(dwarf_attr(&scopes[i], DW_AT_call_file, &attr), &call_file) ||
-		    dwarf_formudata(dwarf_attr(&scopes[i], DW_AT_call_line, &attr), &call_line))
+		name = scope_name(&chain[i]);
+		if (!name || dwarf_formudata(dwarf_attr(&chain[i], DW_AT_call_file, &attr), &call_file) ||
+		    dwarf_formudata(dwarf_attr(&chain[i], DW_AT_call_line, &attr), &call_line))
 			break;
 		buf_printf(out, "%s (%s:%d) inlined in ", name, short_path(*file), *nr);
 		*file = dwarf_filesrc(files, call_file, NULL, NULL);
 		*nr = call_line;
-		if (!*file)
-			break;
 	}
-	free(scopes);
+	free(chain);
 }
 
 /* "func (file:line)" of one code address; false if it is none. */
@@ -175,43 +193,70 @@ static bool describe(Dwfl *dwfl, GElf_Addr addr, struct buf *out)
 	return true;
 }
 
+/* A kernel text address at *@s, written as 0x60001234 or [<60001234>]; 0 if there is none. @s moves past it. */
+static GElf_Addr take_address(const char *line, const char **s, bool *bracket)
+{
+	const char *digits = *s;
+	GElf_Addr addr;
+	size_t n;
+
+	*bracket = !strncmp(digits, "[<", 2);
+	if (!*bracket && (strncmp(digits, "0x", 2) || (digits > line && isalnum((unsigned char)digits[-1]))))
+		return 0;
+	digits += 2;
+	n = strspn(digits, "0123456789abcdefABCDEF");
+	if (n < 8 || n > 16 || (*bracket && strncmp(digits + n, ">]", 2)))
+		return 0;
+	addr = strtoul(digits, NULL, 16);
+	if (!ready() || addr < text_start || addr >= text_end)
+		return 0;
+	*s = digits + n + (*bracket ? 2 : 0);
+	return addr;
+}
+
+/* " func (file:line)"; a return address belongs to the call before it, an instruction pointer does not. */
+static void annotate(GElf_Addr addr, bool exact, struct buf *out)
+{
+	size_t before = out->len;
+
+	buf_add(out, " ", 1);
+	if (!describe(offline, exact ? addr : addr - 1, out)) {
+		out->len = before;
+		out->s[before] = '\0';
+	}
+}
+
 void decode_line(const char *line, struct buf *out)
 {
+	GElf_Addr pending = 0;		/* in brackets: said again behind the "?", or described at the end */
 	const char *s = line;
 
 	while (*s) {
 		const char *start = s;
-		unsigned long addr;
-		size_t digits;
+		bool bracket;
+		GElf_Addr addr = take_address(line, &s, &bracket);
 
-		if (!strncmp(s, "0x", 2))
-			s += 2;
-		digits = strspn(s, "0123456789abcdefABCDEF");
-		if (digits < 8 || digits > 16 || (start > line && isalnum((unsigned char)start[-1]))) {
-			s = start + (digits ? (s - start) + digits : 1);
-			buf_add(out, start, s - start);
+		if (!addr) {
+			buf_add(out, s++, 1);
 			continue;
 		}
-		addr = strtoul(s, NULL, 16);
-		s += digits;
 		buf_add(out, start, s - start);
-		if (!ready() || addr < text_start || addr >= text_end)
-			continue;
-		if (*s == '>' && s[1] == ']') {		/* [<60001234>] */
-			buf_add(out, s, 2);
-			s += 2;
+		if (bracket) {
+			pending = addr;
+		} else {
+			annotate(addr, start - line >= 3 && !strncmp(start - 3, "ip ", 3), out);
+			if (addr == pending)
+				pending = 0;
 		}
-		buf_add(out, " ", 1);
-		/* A return address is the instruction after the call. */
-		if (!describe(offline, addr - 1, out))
-			out->len--, out->s[out->len] = '\0';
 	}
+	if (pending)
+		annotate(pending, false, out);
 }
 
 const char *decode_culprit(const char *text)
 {
 	static const char *const machinery[] = {
-		"show_stack", "dump_stack", "panic", "vpanic", "__warn", "warn_slowpath", "report_bug", "kasan_",
+		"show_stack", "dump_stack", "__dump_stack", "panic", "vpanic", "__warn", "warn_slowpath", "report_bug", "kasan_",
 		"__kasan", "print_report", "__asan", "check_", "dump_trace", "_dump", "print_", "segv", "sig_handler",
 		"hard_handler", "__ubsan", "ubsan_", "lockdep", "__lock_acquire", "lock_acquire", "_raw_", "__raw_",
 		"oops", "die", "exc_", "bad_", "__stack_chk", "fortify_panic", "__fortify", "relay_signal", "bust_",

@@ -95,6 +95,7 @@ static void decode_text(const char *text, struct buf *out)
 static char *report_reason(const struct boot *b, const char *trace)
 {
 	const char *word = report_word(b->first_report), *at, *culprit;
+	struct buf words = { 0 };
 	char place[128];
 
 	if (b->first_report == RP_KASAN || b->first_report == RP_UBSAN || b->first_report == RP_LOCKDEP ||
@@ -113,7 +114,12 @@ static char *report_reason(const struct boot *b, const char *trace)
 			return xasprintf("%s: %s", word, place);
 		}
 	}
-	culprit = decode_culprit(trace ? trace : "");
+	/* "ip 0x60001234" says it best. */
+	decode_line(b->first_what, &words);
+	culprit = decode_culprit(words.s);
+	if (!culprit)
+		culprit = decode_culprit(trace ? trace : "");
+	buf_free(&words);
 	return culprit ? xasprintf("%s: %.80s: %s", word, b->first_what, culprit)
 		       : xasprintf("%s: %.120s", word, b->first_what);
 }

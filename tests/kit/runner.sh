@@ -159,7 +159,7 @@ no_results_at_all()
 
 boot_hangs()
 {
-	expect 124 run_guest --tests kit.plain.pass --append 'rdinit=/bin/busybox -- sleep 1000' --boot-limit 1
+	expect 124 run_guest --tests kit.plain.pass --append 'rdinit=/bin/busybox -- tail -f /init' --boot-limit 1
 	says "boot timeout"
 }
 

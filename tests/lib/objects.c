@@ -25,21 +25,18 @@ static struct mm_objects look(void)
 
 /*
  * The kernel frees all three at once, but SLUB_RCU_DEBUG delays that by a grace period for caches with
- * SLAB_TYPESAFE_BY_RCU. Waiting for one is slow: whether it is necessary is tried once.
+ * SLAB_TYPESAFE_BY_RCU. Waiting for one is slow, so it is done only where KASAN, which that needs, has made room
+ * for its records in each object.
  */
 static bool frees_late(void)
 {
 	static enum { UNKNOWN, AT_ONCE, LATE } frees;
-	long before, after;
-	char *p;
+	long object, slab;
 
 	if (frees == UNKNOWN) {
-		p = mm_map_aligned(PAGE, PAGE);
-		before = in_use("anon_vma");
-		mm_touch_write(p, PAGE);
-		munmap(p, PAGE);
-		after = in_use("anon_vma");
-		frees = before == after ? AT_ONCE : LATE;
+		object = mm_read_long("/sys/kernel/slab/anon_vma_chain/object_size");
+		slab = mm_read_long("/sys/kernel/slab/anon_vma_chain/slab_size");
+		frees = object > 0 && object == slab ? AT_ONCE : LATE;
 	}
 	return frees == LATE;
 }

@@ -32,8 +32,8 @@ static long cached(int fd)
 }
 
 /*
- * Write back and drop the cache of a file that nobody maps, for the next read to come from the disk; the pages left.
- * The end of a write may hold its last page for a moment yet.
+ * Write back and drop the cache of a file that nobody maps, for the next read to come from the disk; how many
+ * pages are left. The end of a write may hold its last page for a moment yet.
  */
 static long to_disk(int fd)
 {

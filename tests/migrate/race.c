@@ -15,12 +15,13 @@
 
 #include "mm.h"
 
-#define N	128
-#define LEN	(N * PAGE)
-#define ROUNDS	2
-#define NAP_NS	30000
-#define SELDOM	8			/* naps to a step when nothing is being migrated */
-#define QUIET	50			/* naps with nothing being migrated, and the race is over */
+#define N		128
+#define LEN		(N * PAGE)
+#define ROUNDS		2
+#define NAP_NS		30000
+#define LONG_NAP_NS	200000		/* when nothing has happened for a while */
+#define SELDOM		8		/* naps to a step when nothing is being migrated */
+#define QUIET		50		/* naps with nothing being migrated, and the race is over */
 
 /* What the compacting process and the racing one share. */
 struct race {
@@ -140,20 +141,21 @@ FIXTURE(race)
 FIXTURE_VARIANT(race)
 {
 	bool (*step)(int i);
+	int most;			/* steps in a round */
 	bool shared;			/* shmem; or private memory */
 	bool alone;			/* nobody but the racer maps the pages */
 	bool rewritten;			/* by step_write(): the pattern is gone */
 };
 
-FIXTURE_VARIANT_ADD(race, fork) { .step = step_fork };
-FIXTURE_VARIANT_ADD(race, unmap) { .step = step_unmap };
-FIXTURE_VARIANT_ADD(race, protect) { .step = step_protect };
-FIXTURE_VARIANT_ADD(race, remap) { .step = step_remap };
-FIXTURE_VARIANT_ADD(race, write_anon) { .step = step_write, .alone = true };
-FIXTURE_VARIANT_ADD(race, write_shmem) { .step = step_write, .shared = true, .rewritten = true };
-FIXTURE_VARIANT_ADD(race, pageout_anon) { .step = step_pageout, .alone = true };
-FIXTURE_VARIANT_ADD(race, pageout_shmem) { .step = step_pageout, .shared = true, .alone = true };
-FIXTURE_VARIANT_ADD(race, punch_shmem) { .step = step_punch, .shared = true };
+FIXTURE_VARIANT_ADD(race, fork) { .step = step_fork, .most = 12 };
+FIXTURE_VARIANT_ADD(race, unmap) { .step = step_unmap, .most = 128 };
+FIXTURE_VARIANT_ADD(race, protect) { .step = step_protect, .most = 80 };
+FIXTURE_VARIANT_ADD(race, remap) { .step = step_remap, .most = 80 };
+FIXTURE_VARIANT_ADD(race, write_anon) { .step = step_write, .most = 80, .alone = true };
+FIXTURE_VARIANT_ADD(race, write_shmem) { .step = step_write, .most = 80, .shared = true, .rewritten = true };
+FIXTURE_VARIANT_ADD(race, pageout_anon) { .step = step_pageout, .most = 80, .alone = true };
+FIXTURE_VARIANT_ADD(race, pageout_shmem) { .step = step_pageout, .most = 80, .shared = true, .alone = true };
+FIXTURE_VARIANT_ADD(race, punch_shmem) { .step = step_punch, .most = 80, .shared = true };
 
 FIXTURE_SETUP(race)
 {
@@ -174,9 +176,9 @@ FIXTURE_TEARDOWN(race)
 	munmap(race, sizeof(*race));
 }
 
-static void nap(void)
+static void nap(long ns)
 {
-	struct timespec t = { .tv_nsec = NAP_NS };
+	struct timespec t = { .tv_nsec = ns };
 
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 }
@@ -194,12 +196,16 @@ static long migrating(int pagemap)
 	return n;
 }
 
-/* Naps, and steps: if pages are in between, or seldom; until compaction is over, or was here and has gone on. */
-static void __attribute__((noreturn)) run_race(bool (*step)(int i), bool copy)
+/*
+ * Naps, and steps: when pages are in between, and seldom otherwise; until compaction is over, or was here and
+ * has gone on, or the steps are enough.
+ */
+static void __attribute__((noreturn)) run_race(bool (*step)(int i), int most, bool copy)
 {
 	const struct sched_param fifo = { .sched_priority = 1 };
 	int pagemap = open("/proc/self/pagemap", O_RDONLY);
 	int naps = 0, steps = 0, quiet = 0;
+	bool seen = false;
 	char go;
 
 	if (copy)
@@ -209,20 +215,17 @@ static void __attribute__((noreturn)) run_race(bool (*step)(int i), bool copy)
 	race->ready = true;
 	if (read(race->start[0], &go, 1) != 1)
 		_exit(1);
-	for (; !race->stop && quiet < QUIET; naps++) {
+	for (; !race->stop && steps < most && !(seen && quiet > QUIET); naps++) {
 		long met = migrating(pagemap);
 
 		race->entries += met;
-		if (met)
-			quiet = 1;
-		else if (quiet)
-			quiet++;
-		if (met || naps % SELDOM == 0) {
+		seen |= met;
+		quiet = met ? 0 : quiet + 1;
+		if (met || (naps % SELDOM == 0 && steps < most / 2))
 			race->wrong += !step(steps++);
-			race->steps++;
-		}
-		nap();
+		nap(quiet > QUIET ? LONG_NAP_NS : NAP_NS);
 	}
+	race->steps += steps;
 	_exit(0);
 }
 
@@ -264,7 +267,7 @@ static long counted_once(const uint64_t *pfns)
 }
 
 /* what a process does to its pages while they migrate has its plain effect; no byte and no page is lost */
-TEST_F(race, pages)
+TEST_F_TIMEOUT(race, pages, 120)
 {
 	uint64_t was[N], is[N];
 	long moved = 0, in_use = 0;
@@ -285,7 +288,7 @@ TEST_F(race, pages)
 		ASSERT_EQ(0, mm_pfns(0, region, was, N));
 		self->racer = fork();
 		if (!self->racer)
-			run_race(variant->step, variant->alone);
+			run_race(variant->step, variant->most, variant->alone);
 		while (!race->ready)
 			sched_yield();
 		if (variant->shared && variant->alone)

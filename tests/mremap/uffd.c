@@ -15,9 +15,9 @@
 #define SERVED	2	/* of those that the handler supplies */
 #define LATER	3
 
-/* What the handler has seen, read by the test when it has been stopped, or after a fault was served. */
+/* What the handler has seen: read by the test after a fault was served, or after settle(). */
 struct handler {
-	int fd, stop;
+	int fd, ask, answer;			/* the userfaultfd; eventfds to and from the thread */
 	pthread_t thread;
 	unsigned int faults, remaps, unmaps, others;
 	unsigned long fault_at;			/* the last one */
@@ -37,16 +37,28 @@ static void serve(struct handler *h, unsigned long addr)
 		;
 }
 
+enum { SETTLE = 1, STOP };
+
+/* Nothing is left to handle: do what was asked for; false if that is to stop. */
+static bool idle(struct handler *h, bool asked)
+{
+	uint64_t what = 0;
+
+	if (!asked || read(h->ask, &what, sizeof(what)) != sizeof(what))
+		return true;
+	return write(h->answer, &what, sizeof(what)) == sizeof(what) && what == SETTLE;
+}
+
 static void *handle(void *arg)
 {
 	struct handler *h = arg;
-	struct pollfd fds[2] = { { .fd = h->fd, .events = POLLIN }, { .fd = h->stop, .events = POLLIN } };
+	struct pollfd fds[2] = { { .fd = h->fd, .events = POLLIN }, { .fd = h->ask, .events = POLLIN } };
 	struct uffd_msg msg;
 
 	for (;;) {
 		poll(fds, 2, -1);
 		if (read(h->fd, &msg, sizeof(msg)) != sizeof(msg)) {
-			if (fds[1].revents)
+			if (!idle(h, fds[1].revents))
 				return NULL;
 			continue;
 		}
@@ -76,10 +88,32 @@ static int start(struct handler *h, uint64_t features)
 	struct uffdio_api api = { .api = UFFD_API, .features = features };
 
 	h->fd = mm_userfaultfd(O_CLOEXEC | O_NONBLOCK);
-	h->stop = eventfd(0, EFD_CLOEXEC);
-	if (h->fd < 0 || h->stop < 0 || ioctl(h->fd, UFFDIO_API, &api))
+	h->ask = eventfd(0, EFD_CLOEXEC);
+	h->answer = eventfd(0, EFD_CLOEXEC);
+	if (h->fd < 0 || h->ask < 0 || h->answer < 0 || ioctl(h->fd, UFFDIO_API, &api))
 		return -errno;
 	return -pthread_create(&h->thread, NULL, handle, h);
+}
+
+/* mremap() returns when its event has been read, which is before it has been looked at: wait for that. */
+static bool settle(struct handler *h, uint64_t what)
+{
+	return write(h->ask, &what, sizeof(what)) == sizeof(what) &&
+	       read(h->answer, &what, sizeof(what)) == sizeof(what);
+}
+
+static unsigned int remaps(struct handler *h)
+{
+	return settle(h, SETTLE) ? h->remaps : -1;
+}
+
+static void stop(struct handler *h)
+{
+	if (settle(h, STOP))
+		pthread_join(h->thread, NULL);
+	close(h->fd);
+	close(h->ask);
+	close(h->answer);
 }
 
 static int arm(struct handler *h, char *p, size_t len)
@@ -149,12 +183,7 @@ FIXTURE_SETUP(uffd)
 
 FIXTURE_TEARDOWN(uffd)
 {
-	uint64_t one = 1;
-
-	if (write(self->h.stop, &one, sizeof(one)) == sizeof(one))
-		pthread_join(self->h.thread, NULL);
-	close(self->h.fd);
-	close(self->h.stop);
+	stop(&self->h);
 	EXPECT_EQ(0, self->h.others);
 }
 
@@ -176,7 +205,7 @@ TEST_F(uffd, move)
 	EXPECT_EQ(-1, mm_check_from(self->new + 16 * PAGE, PAGE, SERVED,
 				    (uintptr_t)(self->old + 16 * PAGE) % PUD_SIZE));
 	EXPECT_EQ(event, mm_vmflag(0, self->new, "um"));
-	EXPECT_EQ(event, self->h.remaps);
+	EXPECT_EQ(event, remaps(&self->h));
 	EXPECT_EQ(event ? (unsigned long)self->old : 0, self->h.from);
 	EXPECT_EQ(event ? (unsigned long)self->new : 0, self->h.to);
 	EXPECT_EQ(event ? self->len : 0, self->h.len);
@@ -200,7 +229,7 @@ TEST_F(uffd, dontunmap)
 	EXPECT_EQ(0, mm_count_present(0, self->old, self->len));
 	EXPECT_TRUE(mm_vmflag(0, self->old, "um"));
 	EXPECT_EQ(event, mm_vmflag(0, self->new, "um"));
-	EXPECT_EQ(event, self->h.remaps);
+	EXPECT_EQ(event, remaps(&self->h));
 	EXPECT_TRUE(is_served(&self->h, self->old));
 	EXPECT_TRUE(is_served(&self->h, self->old + 15 * PAGE));
 	EXPECT_TRUE(is_served(&self->h, self->old + self->len - PAGE));
@@ -217,7 +246,7 @@ TEST_F(uffd, grow)
 	ASSERT_EQ(self->new, mremap(self->old, self->len, self->len + more,
 				    MREMAP_MAYMOVE | MREMAP_FIXED, self->new));
 	EXPECT_EQ(0, changed(self, self->new));
-	EXPECT_EQ(event, self->h.remaps);
+	EXPECT_EQ(event, remaps(&self->h));
 	EXPECT_EQ(event ? self->len : 0, self->h.len);
 	EXPECT_TRUE((event ? is_served : is_zero)(&self->h, self->new + self->len));
 	EXPECT_TRUE((event ? is_served : is_zero)(&self->h, self->new + self->len + more - PAGE));
@@ -233,7 +262,7 @@ TEST_F(uffd, back)
 	ASSERT_EQ(self->old, move(self->new, self->len, self->old));
 	EXPECT_EQ(0, changed(self, self->old));
 	EXPECT_EQ(-1, mm_check(self->old, 16 * PAGE, SEED));
-	EXPECT_EQ(event ? 2 : 0, self->h.remaps);
+	EXPECT_EQ(event ? 2 : 0, remaps(&self->h));
 	EXPECT_EQ(event, mm_vmflag(0, self->old, "um"));
 	EXPECT_EQ(event ? (unsigned long)self->new : 0, self->h.from);
 	EXPECT_EQ(event ? (unsigned long)self->old : 0, self->h.to);
@@ -250,7 +279,7 @@ TEST_F(uffd, refused)
 	EXPECT_EQ(MAP_FAILED, mremap(self->old + PAGE, self->len, self->len + PAGE,
 				     MREMAP_MAYMOVE | MREMAP_FIXED, self->new));
 	EXPECT_EQ(EFAULT, errno);
-	EXPECT_EQ(0, self->h.remaps);
+	EXPECT_EQ(0, remaps(&self->h));
 	EXPECT_TRUE(is_served(&self->h, self->old + 17 * PAGE));
 	EXPECT_EQ(0, changed(self, self->old));
 	EXPECT_EQ(-1, mm_check(self->old, 16 * PAGE, SEED));
@@ -260,7 +289,6 @@ TEST_F(uffd, refused)
 TEST_F(uffd, target)
 {
 	struct handler other = { 0 };
-	uint64_t one = 1;
 
 	ASSERT_EQ(0, start(&other, UFFD_FEATURE_EVENT_UNMAP));
 	/* The thread's stack may have taken the place that the fixture chose. */
@@ -269,16 +297,14 @@ TEST_F(uffd, target)
 	ASSERT_EQ(0, arm(&other, self->new, self->len));
 	ASSERT_TRUE(is_served(&other, self->new + 20 * PAGE));
 	ASSERT_EQ(self->new, move(self->old, self->len, self->new));
+	ASSERT_TRUE(settle(&other, SETTLE));
 	EXPECT_EQ(1, other.unmaps);
 	EXPECT_EQ((unsigned long)self->new, other.unmap_start);
 	EXPECT_EQ((unsigned long)self->new + self->len, other.unmap_end);
 	EXPECT_EQ(-1, mm_check(self->new, 16 * PAGE, SEED));
 	EXPECT_TRUE((variant->features ? is_served : is_zero)(&self->h, self->new + 20 * PAGE));
 	EXPECT_EQ(1, other.faults);
-	EXPECT_EQ(sizeof(one), write(other.stop, &one, sizeof(one)));
-	pthread_join(other.thread, NULL);
-	close(other.fd);
-	close(other.stop);
+	stop(&other);
 }
 
 /* shared memory: pages that the file has are there at both places, missing ones are the handler's at the old one */
@@ -294,7 +320,7 @@ TEST_F(uffd, shmem)
 	ASSERT_EQ(0, arm(&self->h, old, self->len));
 	ASSERT_EQ(new, mremap(old, self->len, self->len,
 			      MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, new));
-	EXPECT_EQ(event, self->h.remaps);
+	EXPECT_EQ(event, remaps(&self->h));
 	EXPECT_EQ(-1, mm_check(new, 8 * PAGE, SEED));
 	EXPECT_EQ(-1, mm_check(old, 8 * PAGE, SEED));
 	EXPECT_EQ(1, self->h.faults);

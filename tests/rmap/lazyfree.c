@@ -193,7 +193,7 @@ TEST_F(lazyfree, shared_with_child)
 	mm_tree_end(t);
 }
 
-/* pages of a MAP_DROPPABLE mapping are dropped by reclaim though they were written to, and never swapped out */
+/* pages of a MAP_DROPPABLE mapping are dropped by reclaim though they were written to, and never swapped */
 TEST_F(lazyfree, droppable)
 {
 	char *p = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0);

@@ -282,7 +282,6 @@ TEST_F(reference, group)
 	ASSERT_EQ(0, mm_cgroup_write(&self->a, "memory.reclaim", "256K swappiness=max"));
 	older = mm_count_swapped(0, region, LEN / 2);
 	newer = mm_count_swapped(0, region + LEN / 2, LEN / 2);
-	printf("# older %ld newer %ld\n", older, newer);
 	EXPECT_EQ(0, variant->own ? older : newer);
 	EXPECT_LE(32, variant->own ? newer : older);
 	EXPECT_EQ(older + newer, mm_count_swapped(mm_tree_pid(self->t, 0), region, LEN));
