@@ -44,7 +44,7 @@ whole()
 	fi
 	# The environment that kbuild gives to its sub-makes, for the short way.
 	# shellcheck disable=SC2016 # make expands it
-	kmake "$tree" "$out" -s --eval='mmuml-env: ; @env -0 > $(objtree)/.build.env' mmuml-env >/dev/null 2>&1 ||
+	kmake "$tree" "$out" --eval='mmuml-env: ; @env -0 > $(objtree)/.build.env' mmuml-env >/dev/null 2>&1 ||
 		rm -f "$out/.build.env"
 	if [ -n "$(find "$out/.config" -newer "$out/compile_commands.json" 2>&1)" ]; then
 		kmake "$tree" "$out" -s compile_commands.json >/dev/null 2>&1 || true

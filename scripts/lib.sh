@@ -82,5 +82,5 @@ kmake()
 	*) set -- -j"$(nproc)" "$@" ;;
 	esac
 	make -C "$kmake_tree" ARCH=um O="$TOP/$kmake_out" CC="$cc" KBUILD_BUILD_TIMESTAMP='1970-01-01' \
-		KBUILD_BUILD_USER=mmuml KBUILD_BUILD_HOST=mmuml LOCALVERSION= "$@"
+		KBUILD_BUILD_USER=mmuml KBUILD_BUILD_HOST=mmuml KBUILD_BUILD_VERSION=1 LOCALVERSION= "$@"
 }

@@ -73,6 +73,7 @@ static void walk_fork(struct walk *w, int least)
 	w->undo = nothing;
 	w->intact = intact;
 	w->error = ENOMEM;
+	w->repeat_every = 4;
 	ASSERT_EQ(0, pipe2(go, O_CLOEXEC));
 	walk(w);
 	EXPECT_LE(least, w->failed);

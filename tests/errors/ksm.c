@@ -210,6 +210,7 @@ TEST_F(ksm, fork)
 	merge(w);
 	w->may_change = false;
 	w->error = ENOMEM;
+	w->repeat_every = 4;
 	w->call = fork_call;
 	w->done = nothing;
 	w->undo = nothing;

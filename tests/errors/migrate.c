@@ -18,7 +18,10 @@ static const char *need_soft_offline(void)
 	/* Nothing to do, but an unknown advice is refused first. */
 	if (madvise(NULL, 0, MADV_SOFT_OFFLINE))
 		return "MEMORY_FAILURE";
-	return access(UNPOISON, W_OK) ? "HWPOISON_INJECT" : NULL;
+	if (access(UNPOISON, W_OK))
+		return "HWPOISON_INJECT";
+	/* Poisoning frees a page for page_owner, and so does the end of it: its count of a stack becomes negative. */
+	return access("/sys/kernel/debug/page_owner", F_OK) ? NULL : "a kernel without PAGE_OWNER";
 }
 
 FIXTURE(migrate) {

@@ -32,9 +32,9 @@ expect()
 {
 	want=$1
 	shift
-	code=0
-	"$@" >"$CHECK/got" 2>&1 </dev/null || code=$?
-	[ "$code" = "$want" ] || { echo "exit $code instead of $want: $*"; cat "$CHECK/got"; return 1; }
+	ended=0
+	"$@" >"$CHECK/got" 2>&1 </dev/null || ended=$?
+	[ "$ended" = "$want" ] || { echo "exit $ended instead of $want: $*"; cat "$CHECK/got"; return 1; }
 }
 
 # says TEXT...: each must stand in the last command's output; says_not the opposite.
