@@ -99,7 +99,7 @@ unpack()
 	say GIT "base commit of $kernel (95,000 files)"
 	[ -d "$KGIT/objects" ] || kgit init -q --bare "$KGIT"
 	rm -f "$KGIT/base.index" "$KGIT/base.index.lock"
-	index=$TOP/$KGIT/base.index
+	index=$KGIT/base.index
 	GIT_INDEX_FILE=$index GIT_WORK_TREE=$src kgit add -A -f .
 	tree=$(GIT_INDEX_FILE=$index kgit write-tree)
 	commit=$(echo "Linux $v" | GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$tree")

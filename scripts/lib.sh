@@ -7,7 +7,7 @@
 EX_FAIL=1 EX_USAGE=2 EX_HOST=3 EX_PATCH=5 EX_CONFIG=6 EX_BUILD=7
 TOP=$(pwd)
 BUILD=${BUILD:-build}
-KGIT=$BUILD/git
+KGIT=$(realpath -m "$BUILD")/git
 export EX_FAIL EX_USAGE EX_HOST EX_PATCH EX_CONFIG EX_BUILD TOP BUILD KGIT
 
 # say TAG TEXT: one kbuild-style progress line.

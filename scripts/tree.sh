@@ -78,13 +78,28 @@ check_linux()
 	done
 }
 
+# Every file of the user's tree but what a build leaves behind. Not the tree's own ignore rules: those of Debian's source
+# package ignore all of it.
+add_all()
+{
+	(
+		cd "$LINUX"
+		export GIT_INDEX_FILE="$1" GIT_WORK_TREE=.
+		kgit add -u .
+		kgit ls-files -z --others -x '.*' -x '*.o' -x '*.a' -x '*.ko' -x '*.mod' -x '*.mod.c' -x '*.order' \
+			-x '*.symvers' -x '*.orig' -x '*.rej' -x '/vmlinux*' -x '/linux' -x '/System.map' -x '/build-*' \
+			-x '/include/config/' -x '/include/generated/' -x '/arch/*/include/generated/' |
+			kgit update-index -z --add --stdin
+	)
+}
+
 # The user's tree as it is on disk, edits and new files included, as a commit of the kit's own.
 # Nothing is written below LINUX: index and objects are the kit's; theirs are only read.
 snapshot()
 {
 	check_linux
 	[ -d "$KGIT/objects" ] || kgit init -q --bare "$KGIT"
-	index=$TOP/$KGIT/$NAME.index
+	index=$KGIT/$NAME.index
 	theirs=$(git -c safe.directory='*' -C "$LINUX" rev-parse --show-toplevel 2>/dev/null || true)
 	if [ "$theirs" = "$(realpath "$LINUX")" ]; then
 		objects=$(cd "$LINUX" && realpath "$(git -c safe.directory='*' rev-parse --git-path objects)")
@@ -94,8 +109,7 @@ snapshot()
 		mv "$index.tmp" "$index"
 	fi
 	say SNAP "$LINUX" >&2
-	GIT_INDEX_FILE=$index GIT_WORK_TREE=$LINUX kgit add -A . >"$BUILD/snapshot.log" 2>&1 ||
-		die $EX_USAGE "LINUX=$LINUX cannot be read whole" \
+	add_all "$index" >"$BUILD/snapshot.log" 2>&1 || die $EX_USAGE "LINUX=$LINUX cannot be read whole" \
 		    "$(grep -m1 -E '^(error|fatal):' "$BUILD/snapshot.log")" "git -C $LINUX status"
 	tree=$(GIT_INDEX_FILE=$index kgit write-tree)
 	echo "snapshot of $LINUX" | GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$tree"
@@ -160,7 +174,7 @@ stack_commit()
 # tgit ARGS: git in the work tree of this stack.
 tgit()
 {
-	(cd "$DIR" && KGIT=$TOP/$KGIT/worktrees/$NAME kgit "$@")
+	(cd "$DIR" && KGIT=$KGIT/worktrees/$NAME kgit "$@")
 }
 
 new_tree()

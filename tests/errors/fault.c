@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Page faults with each of their allocations failing: by MADV_POPULATE_*, which says so, and by plain access. */
+/* Page faults with each allocation failing: by MADV_POPULATE_*, which tells, and by plain access. */
 #include "kselftest_harness.h"
 #include <fcntl.h>
 #include <linux/mman.h>
@@ -76,7 +76,7 @@ static void map_again(struct walk *w)
 {
 	struct __test_metadata *_metadata = w->_metadata;
 
-	EXPECT_EQ(w->p, mmap(w->p, w->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	EXPECT_TRUE(walk_map(w->p, w->len));
 }
 
 /* populating a new region: ENOMEM for anon_vma, page tables and pages, and RssAnon counts what is there */
@@ -202,7 +202,7 @@ static void none_or_file(struct walk *w)
 			EXPECT_EQ(-1, mm_check(page(w, i), PAGE, SEED + i));
 }
 
-/* read(2) into memory that is not there yet: the fault is repeated or the call is EFAULT, never with wrong bytes */
+/* read(2) into memory that is not there: the fault is repeated or it is EFAULT, never with wrong bytes */
 TEST_F(fault, read)
 {
 	struct walk *w = &self->w;

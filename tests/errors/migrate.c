@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Migration with each of its allocations failing: by soft offlining, which allocates targets, and by compaction. */
+/* Migration with each allocation failing: by soft offlining, which allocates targets, and by compaction. */
 #include "kselftest_harness.h"
 #include <fcntl.h>
 #include <linux/kernel-page-flags.h>
@@ -20,7 +20,7 @@ static const char *need_soft_offline(void)
 		return "MEMORY_FAILURE";
 	if (access(UNPOISON, W_OK))
 		return "HWPOISON_INJECT";
-	/* Poisoning frees a page for page_owner, and so does the end of it: its count of a stack becomes negative. */
+	/* For page_owner a page is freed when it is poisoned and when that ends: its counts become wrong. */
 	return access("/sys/kernel/debug/page_owner", F_OK) ? NULL : "a kernel without PAGE_OWNER";
 }
 

@@ -147,9 +147,8 @@ static void new_hole(struct walk *w)
 
 	/* Both sides of the hole anew: the left one shall have no anon_vma. */
 	EXPECT_EQ(0, munmap(w->p, w->len));
-	EXPECT_EQ(w->p, mmap(w->p, old_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
-	EXPECT_EQ(w->p + new_len, mmap(w->p + new_len, w->len - new_len, PROT_READ | PROT_WRITE,
-				       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	EXPECT_TRUE(walk_map(w->p, old_len));
+	EXPECT_TRUE(walk_map(w->p + new_len, w->len - new_len));
 	mm_fill_from(w->p + new_len, w->len - new_len, SEED, new_len);
 }
 
@@ -320,10 +319,9 @@ static void source_intact(struct walk *w)
 static void put_other(struct walk *w)
 {
 	struct __test_metadata *_metadata = w->_metadata;
-	char *q = mmap(w->q, w->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
-	EXPECT_EQ(w->q, q);
-	mm_fill(q, w->len, OTHER);
+	EXPECT_TRUE(walk_map(w->q, w->len));
+	mm_fill(w->q, w->len, OTHER);
 }
 
 static void move_back_put_other(struct walk *w)
@@ -390,7 +388,7 @@ static void parts_back(struct walk *w)
 	EXPECT_EQ(0, parts_moved(w));
 }
 
-/* several VMAs in one call: those before the failure have moved, each of them is in one place with all its bytes */
+/* several VMAs in one call: those before the failure have moved, each is in one place with all its bytes */
 TEST_F(mremap, several_vmas)
 {
 	struct walk *w = &self->w;
@@ -402,7 +400,8 @@ TEST_F(mremap, several_vmas)
 	w->intact = some_parts;
 	w->undo = parts_back;
 	ASSERT_TRUE(prepare(w, PAGE));
-	ASSERT_EQ(w->p + part, mmap(w->p + part, part, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, shmem, 0));
+	ASSERT_EQ(w->p + part, mmap(w->p + part, part, PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_FIXED, shmem, 0));
 	mm_fill(w->p, w->len, SEED);
 	ASSERT_EQ(0, mprotect(w->p + 2 * part, part, PROT_READ));
 	walk(w);
@@ -426,7 +425,7 @@ TEST_F(mremap, move_file)
 	close(fd);
 }
 
-/* Of the old place, what mremap() cannot unmap for want of memory stays: without pages, and it returns success. */
+/* If there is no memory to unmap the old place, mremap() succeeds all the same: it stays, without pages. */
 static void middle_moved(struct walk *w)
 {
 	struct __test_metadata *_metadata = w->_metadata;

@@ -23,7 +23,8 @@ FIXTURE_SETUP(munmap)
 {
 	NEED(mm_need_fail_nth());
 	self->w = (struct walk) {
-		._metadata = _metadata, .len = PAGES * PAGE, .error = ENOMEM, .intact = intact, .may_split = true,
+		._metadata = _metadata, .len = PAGES * PAGE, .error = ENOMEM,
+		.intact = intact, .may_split = true,
 	};
 	self->w.p = mm_map_aligned(self->w.len, PAGE);
 	ASSERT_NE(NULL, self->w.p);
@@ -34,11 +35,6 @@ FIXTURE_SETUP(munmap)
 FIXTURE_TEARDOWN(munmap)
 {
 	munmap(self->w.p, self->w.len);
-}
-
-static char *map_at(char *p, size_t len)
-{
-	return mmap(p, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 }
 
 static int unmap_middle(struct walk *w)
@@ -60,7 +56,7 @@ static void fill_hole(struct walk *w)
 {
 	struct __test_metadata *_metadata = w->_metadata;
 
-	EXPECT_EQ(w->q, map_at(w->q, THIRD));
+	EXPECT_TRUE(walk_map(w->q, THIRD));
 	mm_fill_from(w->q, THIRD, SEED, THIRD);
 }
 
@@ -81,7 +77,7 @@ static void three_vmas(struct walk *w)
 {
 	struct __test_metadata *_metadata = w->_metadata;
 
-	EXPECT_EQ(w->p, map_at(w->p, w->len));
+	EXPECT_TRUE(walk_map(w->p, w->len));
 	mm_fill(w->p, w->len, SEED);
 	EXPECT_EQ(0, mlock(w->q, PAGE));
 	EXPECT_EQ(0, mprotect(w->q, THIRD, PROT_READ));
@@ -131,7 +127,7 @@ static void file_in_middle(struct walk *w)
 	EXPECT_EQ(-1, mm_check_from(w->q + THIRD, THIRD, SEED, 2 * THIRD));
 }
 
-/* Once the old pages are gone they cannot come back: vms_abort_munmap_vmas() leaves a hole then, all of it. */
+/* Once the old pages are gone, vms_abort_munmap_vmas() leaves a hole of the whole range. */
 static void middle_or_hole(struct walk *w)
 {
 	if (mm_vma_count(0, w->q, THIRD))
@@ -140,7 +136,7 @@ static void middle_or_hole(struct walk *w)
 		outer_thirds(w);
 }
 
-/* mmap(MAP_FIXED) over the middle: the old mapping is there with all its bytes or gone as a whole, the rest stays */
+/* mmap(MAP_FIXED) over the middle: the old mapping stays with all its bytes or goes as a whole */
 TEST_F(munmap, map_fixed)
 {
 	struct walk *w = &self->w;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Calls that split and merge VMAs, with each of their allocations failing: mprotect, madvise, mlock, mmap, prctl. */
+/* Calls that split and merge VMAs (mprotect, madvise, mlock, mmap, prctl), with each allocation failing. */
 #include "kselftest_harness.h"
 #include <linux/mman.h>
 #include <linux/prctl.h>
@@ -29,7 +29,8 @@ FIXTURE_SETUP(split)
 {
 	NEED(mm_need_fail_nth());
 	self->w = (struct walk) {
-		._metadata = _metadata, .len = PAGES * PAGE, .error = ENOMEM, .intact = intact, .may_split = true,
+		._metadata = _metadata, .len = PAGES * PAGE, .error = ENOMEM,
+		.intact = intact, .may_split = true,
 	};
 	self->w.p = mm_map_aligned(self->w.len, PAGE);
 	ASSERT_NE(NULL, self->w.p);
@@ -76,7 +77,7 @@ static void unprotect(struct walk *w)
 	EXPECT_EQ(1, mm_vma_count(0, w->p, w->len));
 }
 
-/* mprotect() of the middle: ENOMEM, all of it stays writable, and the split it began is undone by the next merge */
+/* mprotect() of the middle: ENOMEM, all of it stays writable, and a split that was begun merges again */
 TEST_F(split, mprotect)
 {
 	struct walk *w = &self->w;
@@ -159,7 +160,7 @@ static void three_vmas(struct walk *w)
 {
 	struct __test_metadata *_metadata = w->_metadata;
 
-	EXPECT_EQ(w->p, mmap(w->p, w->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	EXPECT_TRUE(walk_map(w->p, w->len));
 	EXPECT_EQ(0, protect_middle(w));
 	mm_fill(w->p, MIDDLE, SEED);
 	EXPECT_EQ(0, mprotect(w->q + MIDDLE, MIDDLE, PROT_NONE));
@@ -177,7 +178,7 @@ static void three_intact(struct walk *w)
 	EXPECT_EQ(-1, mm_check_from(w->q + MIDDLE, MIDDLE, SEED, 2 * MIDDLE));
 }
 
-/* mprotect() that merges three VMAs, one of them without pages: ENOMEM, or merged or not, but with the new rights */
+/* mprotect() that merges VMAs with and without pages: ENOMEM and the old rights, or all has the new ones */
 TEST_F(split, merge)
 {
 	struct walk *w = &self->w;
@@ -272,7 +273,8 @@ TEST_F(split, mlock)
 
 static int map_middle(struct walk *w)
 {
-	char *p = mmap(w->q, MIDDLE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	char *p = mmap(w->q, MIDDLE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
 	return p == MAP_FAILED ? -errno : 0;
 }
@@ -304,7 +306,7 @@ static void hole_intact(struct walk *w)
 	EXPECT_EQ(-1, mm_check_from(w->q + MIDDLE, MIDDLE, SEED, 2 * MIDDLE));
 }
 
-/* mmap() into a hole that would merge three VMAs: done with or without a merge, or ENOMEM and the hole is there */
+/* mmap() into a hole: done with or without the merge of three VMAs, or ENOMEM and the hole is there */
 TEST_F(split, mmap_merge)
 {
 	struct walk *w = &self->w;

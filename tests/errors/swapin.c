@@ -227,7 +227,7 @@ static void those_there(struct walk *w)
 			EXPECT_EQ(-1, mm_check_from(w->p + at, PAGE, SEED, at));
 }
 
-/* shared memory in swap: ENOMEM while its page cache is filled again, and the bytes of the repeat are right */
+/* shared memory in swap: ENOMEM while its page cache is filled again, the repeat has the right bytes */
 TEST_F(swapin, shmem)
 {
 	struct walk *w = &self->w;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* One call with each of its allocations failing in turn: what has to hold after each failure, and in the end. */
+/* One call with each of its allocations failing in turn: what holds after each failure, and in the end. */
 #ifndef MMUML_ERRORS_WALK_H
 #define MMUML_ERRORS_WALK_H
 
 /* Counters of the process that no failure may change. Page tables may stay, so VmPTE is none of them. */
-static const char *const walk_counters[] = { "VmSize", "VmLck", "VmPin", "VmData", "RssAnon", "RssShmem", "VmSwap" };
+static const char *const walk_counters[] = {
+	"VmSize", "VmLck", "VmPin", "VmData", "RssAnon", "RssShmem", "VmSwap",
+};
 
 #define WALK_COUNTERS	(sizeof(walk_counters) / sizeof(walk_counters[0]))
 
@@ -25,8 +27,8 @@ struct walk {
 	/* What a call that failed has changed is part of its contract; undo() is done after it. */
 	bool may_change;
 	bool any_commit;			/* leave Committed_AS to another case */
-	bool reclaims;				/* and does not choose what: pages of the process itself may go */
-	int repeat_every;			/* a call that is slow is repeated after some failures only (0: all) */
+	bool reclaims;				/* anything: pages of the process itself may go */
+	int repeat_every;			/* a slow call is repeated after some failures only */
 
 	char *p, *q;				/* the memory under test */
 	size_t len;
@@ -59,8 +61,8 @@ static bool walk_parse(const char *text, struct walk_line *l)
 /* One mapping, in two VMAs? */
 static bool walk_adjoins(const struct walk_line *a, const struct walk_line *b)
 {
-	return a->end == b->start && !strcmp(a->prot, b->prot) && !strcmp(a->path, b->path) && a->inode == b->inode &&
-	       (!b->inode || a->offset + (a->end - a->start) == b->offset);
+	return a->end == b->start && !strcmp(a->prot, b->prot) && !strcmp(a->path, b->path) &&
+	       a->inode == b->inode && (!b->inode || a->offset + (a->end - a->start) == b->offset);
 }
 
 /* Without the inode: undo() may have to make a new file. */
@@ -138,10 +140,12 @@ static void walk_unchanged(struct walk *w, const char *when)
 	}
 	walk_count(now);
 	for (unsigned int i = 0; i < WALK_COUNTERS; i++) {
-		if (w->reclaims && (!strcmp(walk_counters[i], "RssAnon") || !strcmp(walk_counters[i], "VmSwap")))
+		const char *name = walk_counters[i];
+
+		if (w->reclaims && (!strcmp(name, "RssAnon") || !strcmp(name, "VmSwap")))
 			continue;
 		EXPECT_EQ(w->counter[i], now[i]) {
-			TH_LOG("%s with allocation %d failing: %s", when, w->nth, walk_counters[i]);
+			TH_LOG("%s with allocation %d failing: %s", when, w->nth, name);
 		}
 	}
 }
@@ -187,6 +191,12 @@ static int walk_after(int nth, int ret, void *arg)
 		return 0;
 	TH_LOG("allocation %d failing, result %d", nth, ret);
 	return -ECANCELED;
+}
+
+/* Map fresh private memory there; whether it worked. */
+static inline bool walk_map(char *p, size_t len)
+{
+	return mmap(p, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p;
 }
 
 static int walk_call(void *arg)

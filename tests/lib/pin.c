@@ -136,7 +136,7 @@ int mm_pin_gup(struct mm_pin *pin, void *p, size_t len)
 	return 0;
 }
 
-/* Ask for the end of the pins before the close: what a ring still holds at its close goes later, in a worker. */
+/* Ask for the end of the pins first: what a ring still holds at its close goes later, in a worker. */
 void mm_unpin(struct mm_pin *pin)
 {
 	if (pin->kind == PIN_URING) {

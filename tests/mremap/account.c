@@ -29,7 +29,8 @@ FIXTURE_VARIANT_ADD(account, shrink_and_move) {
 	.new_len = LEN / 4, .flags = MREMAP_MAYMOVE | MREMAP_FIXED, .at_q = true,
 };
 FIXTURE_VARIANT_ADD(account, dontunmap) {
-	.new_len = LEN, .flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, .at_q = true, .old_stays = LEN,
+	.new_len = LEN, .flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, .at_q = true,
+	.old_stays = LEN,
 };
 
 FIXTURE_SETUP(account)

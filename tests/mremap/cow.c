@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* mremap() of memory that is shared with other processes since fork(): each has its own place for one frame. */
+/* mremap() of memory that is shared with other processes since fork(): each has its place for one frame. */
 #include "kselftest_harness.h"
 #include "mremap.h"
 
@@ -177,7 +177,7 @@ static int write_by_level(void *arg)
 	return wrong_some(self, self->new + PAGE, CHILD) ? 1 : 0;
 }
 
-/* parent, child and grandchild each at a place of their own: one frame, three mappings, three contents later */
+/* parent, child and grandchild at places of their own: one frame, three mappings, three contents later */
 TEST_F(shared, three_places)
 {
 	self->tree = mm_tree_fork(2, 1, NULL, NULL);
@@ -202,7 +202,7 @@ static int swapped_at_old(void *arg)
 	return mm_count_swapped(0, self->old, self->len) == self->pages ? 0 : 1;
 }
 
-/* reclaim finds one frame at two places in two processes: it goes to swap from both, and comes back to both */
+/* reclaim finds one frame at two places in two processes: both lose it to swap, and both get it back */
 TEST_F(shared, reclaim)
 {
 	long out = 0;

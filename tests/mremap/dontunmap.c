@@ -123,7 +123,7 @@ static int child_view(void *arg)
 	return kernel_check(self->old, PAGE, LATER) == -1 ? 0 : 2;
 }
 
-/* a child forked afterwards finds zeroes at the old place, and the parent does not see what it writes there */
+/* a child forked afterwards finds zeroes at the old place, and its parent does not see what it writes */
 TEST_F(anon, fork)
 {
 	char *new = leave(self->old, self->len, self->to);
@@ -135,7 +135,7 @@ TEST_F(anon, fork)
 	EXPECT_EQ(0, changed(self, new));
 }
 
-/* the middle of a VMA: its other pages stay where they are, with frames and bytes, in one VMA with the hole */
+/* the middle of a VMA: its other pages keep their place, frames and bytes, in one VMA with the hole */
 TEST(middle)
 {
 	char *p = mm_map_aligned(16 * PAGE, PMD_SIZE), *new;

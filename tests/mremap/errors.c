@@ -213,7 +213,7 @@ TEST_F(refused, hole_at_start)
 	EXPECT_REFUSED(EFAULT, sys_mremap(self->p - PAGE, LEN, LEN, 0, NULL));
 }
 
-/* a range that goes beyond its VMA cannot grow, nor leave its mapping behind at a place of the kernel's choice */
+/* a range that goes beyond its VMA cannot grow, nor leave a mapping behind without MREMAP_FIXED: EFAULT */
 TEST_F(refused, beyond_vma)
 {
 	EXPECT_REFUSED(EFAULT, sys_mremap(self->p, LEN + PAGE, LEN + 2 * PAGE, MAYMOVE, NULL));
@@ -390,7 +390,8 @@ TEST_F(refused, sealed_target)
 	EXPECT_REFUSED(EPERM, sys_mremap(self->p, LEN, LEN, FIXED, self->to));
 	EXPECT_REFUSED(EPERM, sys_mremap(self->p, LEN, LEN, FIXED, self->to - 2 * PAGE));
 	EXPECT_REFUSED(EPERM, sys_mremap(self->p, LEN, 2 * LEN, FIXED, self->to));
-	ASSERT_EQ(next, mmap(next, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+	ASSERT_EQ(next, mmap(next, PAGE, PROT_READ,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
 	ASSERT_EQ(0, mm_mseal(next, PAGE));
 	EXPECT_REFUSED(EPERM, sys_mremap(self->p, LEN + PAGE, LEN, 0, NULL));
 	/* Where the cut would be the VMA is split by then, which is all that is left of the attempt. */

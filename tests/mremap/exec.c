@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The move of the new program's stack at exec: arguments of several megabytes arrive, and the old place is empty. */
+/* The move of the new program's stack at exec: megabytes of arguments arrive, the old place is empty. */
 #include "kselftest_harness.h"
 #include <sys/auxv.h>
 #include <sys/personality.h>
@@ -13,12 +13,12 @@
 struct seen {
 	int argc;
 	int wrong;			/* arguments and environment strings that are not what was passed */
-	bool aux;			/* whether the auxiliary vector's strings and random bytes can be read */
+	bool aux;			/* the auxiliary vector is right, too */
 	bool grows;			/* the stack grows downwards as far as it may */
 	unsigned long start, end;	/* of the stack's VMA at the start of the program */
 	unsigned long page;		/* an argument's page is a present anonymous page: its PFN */
 	int stacks;			/* VMAs named [stack] */
-	long left;			/* mappings or pages that can be reached where the stack was made, see argv[1] */
+	long left;			/* what can be reached where the stack was made, see argv[1] */
 };
 
 /* No byte of an argument may be 0; the last one ends it. */
@@ -180,7 +180,7 @@ FIXTURE_TEARDOWN(exec)
 {
 }
 
-/* the stack goes to a random place below the one it was made at: all strings are right, nothing is left above */
+/* the stack goes to a random place below the one it was made at: all strings arrive, nothing is left above */
 TEST_F(exec, arguments)
 {
 	struct seen fixed, s;

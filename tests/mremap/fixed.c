@@ -36,7 +36,8 @@ FIXTURE_TEARDOWN(over)
 	munmap(self->to, self->len);
 }
 
-#define STEP	(16 * PAGE)	/* of so many bytes the last page is a page of the source, the others are holes */
+/* Of so many bytes the last page is a page of the source, the others are holes. */
+#define STEP	(16 * PAGE)
 
 static void fill_source(const FIXTURE_DATA(over) *self)
 {
@@ -44,7 +45,7 @@ static void fill_source(const FIXTURE_DATA(over) *self)
 		mm_fill_from(self->from + at, PAGE, OLD, at);
 }
 
-/* How many holes of the source do not read as zero at the target, and how many of its pages are wrong there. */
+/* How many holes of the source do not read as zero at the target, plus how many pages are wrong. */
 static long bad_at_target(const FIXTURE_DATA(over) *self)
 {
 	long bad = 0;

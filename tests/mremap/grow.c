@@ -4,7 +4,6 @@
 #include "mremap.h"
 
 #define SEED		1
-#define MAX_PAGES	16
 
 FIXTURE(room) {
 	char *p;		/* the region; room for RANGE bytes from here on */

@@ -21,7 +21,9 @@ FIXTURE_VARIANT(guarded) {
 FIXTURE_VARIANT_ADD(guarded, page) {
 	.len = 16 * PAGE, .old = 3 * PAGE, .new = 7 * PAGE, .from = 4 * PAGE, .to = 9 * PAGE,
 };
-FIXTURE_VARIANT_ADD(guarded, pmd) { .len = 2 * PMD_SIZE, .from = PMD_SIZE - 8 * PAGE, .to = PMD_SIZE + 8 * PAGE };
+FIXTURE_VARIANT_ADD(guarded, pmd) {
+	.len = 2 * PMD_SIZE, .from = PMD_SIZE - 8 * PAGE, .to = PMD_SIZE + 8 * PAGE,
+};
 /* a whole page table of markers and nothing else */
 FIXTURE_VARIANT_ADD(guarded, pmd_full) { .len = 3 * PMD_SIZE, .from = PMD_SIZE, .to = 2 * PMD_SIZE };
 FIXTURE_VARIANT_ADD(guarded, mutual) {
@@ -129,7 +131,7 @@ TEST_F(guarded, move)
 	EXPECT_EQ(0, mm_vma_count(0, self->old, self->len));
 }
 
-/* taken away at the new place, the pages read zero and take writes; a mapping at the old place has no guards */
+/* taken away at the new place, the pages read zero and take writes; a new mapping at the old has no guards */
 TEST_F(guarded, removed)
 {
 	size_t len = variant->to - variant->from;
@@ -174,7 +176,7 @@ static int open_in_child(void *arg)
 	return open_pages(c->v, c->p) ? 1 : 0;
 }
 
-/* a child forked after the move has the guards at the new place; munmap() of them works and takes only them */
+/* a child forked after the move has the guards at the new place; munmap() of them takes only them */
 TEST_F(guarded, fork)
 {
 	struct child c = { variant, self->new };
@@ -212,7 +214,7 @@ TEST(grow)
 	EXPECT_EQ(-1, mm_check_byte(p + 6 * PAGE, 2 * PAGE, 0));
 }
 
-/* a target with guards loses them: the region that is moved there has its own pages, and reads zero elsewhere */
+/* a target with guards loses them: what is moved there has its own pages, and reads zero elsewhere */
 TEST(target)
 {
 	char *room = free_range(4 * PMD_SIZE, PMD_SIZE), *p = room, *to = room + 2 * PMD_SIZE;

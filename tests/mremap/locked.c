@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* mremap() of locked memory: the lock goes with the pages, is accounted once, and new pages are there at once. */
+/* mremap() of locked memory: the lock goes along, is accounted once, and new pages are there at once. */
 #include "kselftest_harness.h"
 #include <linux/capability.h>
 #include <linux/kernel-page-flags.h>
@@ -191,7 +191,7 @@ static int drop_ipc_lock(void)
 	return syscall(__NR_capset, &head, data) ? -errno : 0;
 }
 
-/* up to RLIMIT_MEMLOCK a locked mapping grows; one page more is EAGAIN with nothing changed; moves are free */
+/* up to RLIMIT_MEMLOCK a locked mapping grows; a page more is EAGAIN, nothing changed; moves are free */
 TEST_F(region, limit)
 {
 	struct rlimit limit = { LEN + 4 * PAGE, LEN + 4 * PAGE };

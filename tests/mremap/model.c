@@ -27,7 +27,7 @@
 #define MAX_ACTORS	4
 #define MAX_LOCK	16			/* pages that one mlock() populates */
 #define SCRATCH		16			/* pages that one write step fills at most */
-#define REDUCE_S	10			/* how long to look for fewer steps that fail */
+#define REDUCE_S	6			/* how long to look for fewer steps that fail */
 #define ANSWER_MS	15000			/* a step that takes longer hangs */
 #define END		(-1)
 
@@ -264,6 +264,11 @@ static void model_grow(int at, int len, int new_len)
 
 /* ---- what the kernel says ---- */
 
+static const char *prot_name(int prot)
+{
+	return !prot ? "---" : prot & PROT_WRITE ? "rw-" : "r--";
+}
+
 static void maps_line(const char *line, int vma)
 {
 	unsigned long start, end, offset, ino, base = (unsigned long)arena;
@@ -277,7 +282,7 @@ static void maps_line(const char *line, int vma)
 		int i = (start - base) / PAGE;
 		const struct page *p = &model[i];
 		ino_t want = p->kind == SHARED ? shmem_ino : p->kind == FILE_PRIVATE ? file_ino : 0;
-		const char *rw = !p->kind ? "nothing" : !p->prot ? "---" : p->prot & PROT_WRITE ? "rw-" : "r--";
+		const char *rw = p->kind ? prot_name(p->prot) : "nothing";
 
 		if (i >= cfg->pages)
 			fail("a VMA reaches over the end of the arena");
@@ -376,22 +381,31 @@ static void check_access(int i)
 		fail("page %d could be written", i);
 }
 
+/* The pagemap entries of the range; good until the next call. */
+static const uint64_t *pagemap(int at, int len)
+{
+	static uint64_t pm[MAX_PAGES];
+	ssize_t size = len * sizeof(pm[0]);
+
+	if (pread(pagemap_fd, pm, size, (uintptr_t)addr(at) / PAGE * sizeof(pm[0])) != size)
+		fail("pagemap: %s", strerror(errno));
+	return pm;
+}
+
 static int local(int n)
 {
 	return mm_rand(&local_rng) % n;
 }
 
 /*
- * The bytes of [at, at+len). A page that is nowhere, neither in memory nor in swap, and has to be zero is read
- * now and then only: reading everything would leave nothing sparse.
+ * The bytes of [at, at+len). A page that is neither in memory nor in swap and has to be zero is seldom read:
+ * reading everything would leave nothing sparse.
  */
 static void check_range(int at, int len)
 {
-	static uint64_t pm[MAX_PAGES];
 	const uint64_t somewhere = 3ULL << 62, guard = 1ULL << 58;
+	const uint64_t *pm = pagemap(at, len);
 
-	if (pread(pagemap_fd, pm, len * 8, (uintptr_t)addr(at) / PAGE * 8) != len * 8)
-		fail("pagemap: %s", strerror(errno));
 	for (int i = 0; i < len; i++) {
 		if (!!(pm[i] & guard) != model[at + i].guard)
 			fail("page %d: guard is %d", at + i, !model[at + i].guard);
@@ -447,16 +461,15 @@ static void check_after(const struct step *s)
 static void note_copies(int at, int len)
 {
 	const uint64_t present = 1ULL << 63, file = 1ULL << 61;
-	uint64_t pm;
+	const uint64_t *pm;
 
+	if (!len || !(cfg->kinds & 1U << FILE_PRIVATE))
+		return;
+	pm = pagemap(at, len);
 	for (int i = at; i < at + len; i++) {
 		struct page *p = &model[i];
 
-		if (p->kind != FILE_PRIVATE || p->own)
-			continue;
-		if (pread(pagemap_fd, &pm, 8, (uintptr_t)addr(i) / PAGE * 8) != 8)
-			fail("pagemap: %s", strerror(errno));
-		if (!(pm & present) || pm & file)
+		if (p->kind != FILE_PRIVATE || p->own || !(pm[i - at] & present) || pm[i - at] & file)
 			continue;
 		p->id = content(p);
 		p->own = true;
@@ -477,13 +490,15 @@ static void expect_errno(const char *call, long ret, int want)
 static void do_mmap(const struct step *s)
 {
 	const int fds[] = { [ANON] = -1, [FILE_PRIVATE] = file_fd, [SHARED] = shmem_fd };
-	int flags = s->flags | (s->arg == SHARED ? MAP_SHARED : MAP_PRIVATE) | (s->arg == ANON ? MAP_ANONYMOUS : 0);
+	const int types[] = {
+		[ANON] = MAP_PRIVATE | MAP_ANONYMOUS, [FILE_PRIVATE] = MAP_PRIVATE, [SHARED] = MAP_SHARED,
+	};
 	bool taken = (s->flags & MAP_FIXED_NOREPLACE) == MAP_FIXED_NOREPLACE && !all(s->at, s->len, unmapped);
 	char *p;
 
 	if (s->arg != ANON && s->fpage + s->len > FILE_PAGES)
 		return;
-	p = mmap(addr(s->at), s->len * PAGE, s->prot, flags, fds[s->arg], s->arg == ANON ? 0 : s->fpage * PAGE);
+	p = mmap(addr(s->at), s->len * PAGE, s->prot, s->flags | types[s->arg], fds[s->arg], s->fpage * PAGE);
 	expect_errno("mmap", p == MAP_FAILED ? -1 : 0, taken ? EEXIST : 0);
 	if (p == MAP_FAILED)
 		return;
@@ -1100,7 +1115,7 @@ static void ask(int who, int i)
 
 	if (write(tell[who][1], &i, sizeof(i)) != sizeof(i) || poll(&p, 1, ANSWER_MS) != 1 ||
 	    read(answer[0], &byte, 1) != 1) {
-		snprintf(sh->why, sizeof(sh->why), "process %d gave no answer for %d s", who, ANSWER_MS / 1000);
+		snprintf(sh->why, sizeof(sh->why), "no answer of process %d for %d s", who, ANSWER_MS / 1000);
 		sh->failed = sh->hung = true;
 	}
 }
@@ -1129,7 +1144,7 @@ static int some_actor(void)
 	return who;
 }
 
-/* Make, or repeat without those that @skip tells, the first @n steps; the number made if they failed, or 0. */
+/* Make the first @n steps, or repeat them without those of @skip; the number made if they failed, or 0. */
 static int run(int n, const bool *skip)
 {
 	int i;
@@ -1215,29 +1230,28 @@ static const char *advice_name(int advice)
 	}
 }
 
-static const char *prot_name(int prot)
-{
-	return !prot ? "---" : prot & PROT_WRITE ? "rw-" : "r--";
-}
-
 static void print_step(int i, const struct step *s)
 {
 	static const char *const kinds[] = { "?", "anon", "private file", "shared" };
-	const char *flags = s->flags & MREMAP_DONTUNMAP ? " FIXED|DONTUNMAP" : s->flags & MREMAP_FIXED ? " FIXED" :
-			    s->flags & MREMAP_MAYMOVE ? " MAYMOVE" : "";
+	const char *flags = s->flags & MREMAP_DONTUNMAP ? " FIXED|DONTUNMAP" :
+			    s->flags & MREMAP_FIXED ? " FIXED" : s->flags & MREMAP_MAYMOVE ? " MAYMOVE" : "";
 
 	printf("# %4d [%d] ", i + 1, s->actor);
 	switch (s->op) {
 	case OP_MMAP:
-		printf("mmap %d+%d %s %s page %d%s%s\n", s->at, s->len, kinds[s->arg], prot_name(s->prot), s->fpage,
-		       s->flags & MAP_POPULATE ? " POPULATE" : "", s->flags & MAP_FIXED ? "" : " NOREPLACE");
+		printf("mmap %d+%d %s %s page %d%s%s\n", s->at, s->len, kinds[s->arg], prot_name(s->prot),
+		       s->fpage, s->flags & MAP_POPULATE ? " POPULATE" : "",
+		       s->flags & MAP_FIXED ? "" : " NOREPLACE");
 		break;
 	case OP_MUNMAP:		printf("munmap %d+%d\n", s->at, s->len); break;
 	case OP_MPROTECT:	printf("mprotect %d+%d %s\n", s->at, s->len, prot_name(s->prot)); break;
 	case OP_RESIZE:
-		printf("mremap %d+%d +%d%s (if moved, back to %d)\n", s->at, s->len, s->new_len, flags, s->to);
+		printf("mremap %d+%d to %d pages%s (if moved, back to %d)\n", s->at, s->len, s->new_len,
+		       flags, s->to);
 		break;
-	case OP_MOVE:		printf("mremap %d+%d -> %d+%d%s\n", s->at, s->len, s->to, s->new_len, flags); break;
+	case OP_MOVE:
+		printf("mremap %d+%d -> %d+%d%s\n", s->at, s->len, s->to, s->new_len, flags);
+		break;
 	case OP_LEAVE:		printf("mremap %d+%d -> %d DONTUNMAP\n", s->at, s->len, s->to); break;
 	case OP_DUP:		printf("mremap %d+0 -> %d+%d FIXED\n", s->at, s->to, s->new_len); break;
 	case OP_WRITE:
@@ -1260,7 +1274,8 @@ static void print_failure(int n, const bool *skip)
 
 	for (int i = 0; i < n; i++)
 		needed += !skip[i];
-	printf("# shortest failing prefix: %d steps, of which these %d are enough ([process], page+length):\n", n, needed);
+	printf("# shortest failing prefix: %d steps, these %d are enough ([process], page+length):\n",
+	       n, needed);
 	for (int i = 0; i < n; i++)
 		if (!skip[i])
 			print_step(i, &sh->log[i]);
@@ -1310,7 +1325,7 @@ static uint64_t env_seed(void)
 	return text ? strtoull(text, NULL, 0) : 1;
 }
 
-/* A run of the configuration @c; the length of its shortest failing prefix, or 0. @skip tells what is not needed of it. */
+/* A run of @c: the length of its shortest failing prefix, or 0; in @skip, what is not needed of it. */
 static int play(const struct config *c, uint64_t seed, bool *skip)
 {
 	uint64_t mix = seed;
@@ -1325,7 +1340,8 @@ static int play(const struct config *c, uint64_t seed, bool *skip)
 	sh->generate = false;
 	if (!n)
 		return 0;
-	printf("# seed %llu, %s: step %d of %d: %s\n", (unsigned long long)seed, c->name, n, c->steps, sh->why);
+	printf("# seed %llu, %s: step %d of %d: %s\n",
+	       (unsigned long long)seed, c->name, n, c->steps, sh->why);
 	fflush(stdout);
 	/* Each repetition of a hang would take as long. */
 	if (!sh->hung) {
@@ -1354,7 +1370,7 @@ FIXTURE_VARIANT(model) {
 	FIXTURE_VARIANT_ADD(model, variant_name) {						\
 		.c = {										\
 			.name = #variant_name, .pages = n_pages, .kinds = kinds_,		\
-			.forks = forks_, .locks = locks_, .steps = 400, .corrupt_at = -1,	\
+			.forks = forks_, .locks = locks_, .steps = 300, .corrupt_at = -1,	\
 		},										\
 	}
 
@@ -1375,7 +1391,8 @@ static bool set_up(const struct config *c)
 {
 	cfg = c;
 	sh = map_shared(sizeof(*sh), PROT_READ | PROT_WRITE, NULL);
-	return (void *)sh != MAP_FAILED && !prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) && make_files() && make_arena();
+	return (void *)sh != MAP_FAILED && !prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) &&
+	       make_files() && make_arena();
 }
 
 FIXTURE_SETUP(model)
@@ -1388,7 +1405,7 @@ FIXTURE_TEARDOWN(model)
 }
 
 /* random steps leave bytes, protections and VMAs as the model has them, in every process */
-TEST_F(model, random_steps)
+TEST_F_TIMEOUT(model, random_steps, 200)
 {
 	int n = play(cfg, env_seed(), self->skip);
 
@@ -1401,7 +1418,8 @@ TEST_F(model, random_steps)
 TEST(finds_corruption)
 {
 	static const struct config c = {
-		.name = "corrupted", .pages = SMALL, .kinds = 1U << ANON, .forks = true, .steps = 60, .corrupt_at = 59,
+		.name = "corrupted", .pages = SMALL, .kinds = 1U << ANON, .forks = true,
+		.steps = 60, .corrupt_at = 59,
 	};
 	bool skip[MAX_STEPS];
 	int n = 0, needed = 0;

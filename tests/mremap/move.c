@@ -5,7 +5,6 @@
  * that page tables have to do afterwards.
  */
 #include "kselftest_harness.h"
-#include <linux/kernel-page-flags.h>
 #include "mremap.h"
 
 #define PMD_PAGES	(PMD_SIZE / PAGE)
@@ -27,7 +26,7 @@ FIXTURE(align) {
 FIXTURE_VARIANT(align) {
 	size_t unit, old, new, len;
 	size_t around;			/* the source's VMA has so many bytes more on both sides */
-	bool below_old, below_new;	/* something is mapped in the same table, below the source or target */
+	bool below_old, below_new;	/* something is mapped in the same table, below it */
 };
 
 /* no alignment in common */
@@ -327,7 +326,7 @@ TEST_F(align, back)
 	EXPECT_EQ(0, dirty_holes(self, self->old));
 }
 
-/* Which of the three the child does not find as its parent left it: bytes, frames, the old place; 0 if none. */
+/* Which of the three the child does not find as it should be: bytes, frames, the old place; 0 if none. */
 static int child_differs(void *arg)
 {
 	FIXTURE_DATA(align) *self = arg;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Protection and mremap(): it moves with the pages, is enforced at the new place, and can be changed there. */
+/* Protection and mremap(): it moves with the pages, is enforced at the new place, can be changed there. */
 #include "kselftest_harness.h"
 #include "mremap.h"
 
@@ -92,7 +92,7 @@ TEST_F(region, read_only)
 	EXPECT_EQ(0, wrong(self, self->new, LATER));
 }
 
-/* a region that becomes read-only just after it has moved refuses writes, though it has been written to there */
+/* a region that becomes read-only after it has moved refuses writes, even if it was written to there */
 TEST_F(region, made_read_only)
 {
 	ASSERT_EQ(self->new, move(self->old, self->len, self->new));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* mremap() of memory that is in swap: the entries move, the pages stay where they are, and come back there. */
+/* mremap() of memory that is in swap: the entries move, the pages stay in swap, and come back there. */
 #include "kselftest_harness.h"
 #include "mremap.h"
 
@@ -118,7 +118,7 @@ TEST_F(out, munmap)
 	EXPECT_EQ(0, slots(&self->cg));
 }
 
-/* swapoff finds the entries at the new place: all pages are there, with their bytes, and none at the old one */
+/* swapoff finds the entries at the new place: all pages are there, with their bytes */
 TEST_F(out, swapoff)
 {
 	ASSERT_EQ(self->new, move(self->old, self->len, self->new));

@@ -52,7 +52,10 @@ static bool idle(struct handler *h, bool asked)
 static void *handle(void *arg)
 {
 	struct handler *h = arg;
-	struct pollfd fds[2] = { { .fd = h->fd, .events = POLLIN }, { .fd = h->ask, .events = POLLIN } };
+	struct pollfd fds[2] = {
+		{ .fd = h->fd, .events = POLLIN },
+		{ .fd = h->ask, .events = POLLIN },
+	};
 	struct uffd_msg msg;
 
 	for (;;) {
@@ -132,7 +135,8 @@ static bool is_served(struct handler *h, char *p)
 	unsigned int before = h->faults;
 
 	mm_touch_read(p, PAGE);
-	return __atomic_load_n(&h->faults, __ATOMIC_ACQUIRE) == before + 1 && h->fault_at == (unsigned long)p &&
+	return __atomic_load_n(&h->faults, __ATOMIC_ACQUIRE) == before + 1 &&
+	       h->fault_at == (unsigned long)p &&
 	       mm_check_from(p, PAGE, SERVED, (uintptr_t)p % PUD_SIZE) == -1;
 }
 
@@ -194,7 +198,7 @@ static long changed(const FIXTURE_DATA(uffd) *self, char *p)
 	return mm_pfns(0, p, now, 16) ? -1 : other_frames(self->pfn, now, 16);
 }
 
-/* with the event: told once, of the right ranges, and missing pages of the new place are its; without: no more */
+/* with the event: told once, of the right ranges, and the new place is the handler's; without: no more */
 TEST_F(uffd, move)
 {
 	bool event = variant->features & UFFD_FEATURE_EVENT_REMAP;
@@ -217,7 +221,7 @@ TEST_F(uffd, move)
 	EXPECT_TRUE(gone(self->old, 20 * PAGE));
 }
 
-/* MREMAP_DONTUNMAP: the old place is still the handler's, all of it missing; the new one only with the event */
+/* MREMAP_DONTUNMAP: the old place, all missing, is still the handler's; the new one only with the event */
 TEST_F(uffd, dontunmap)
 {
 	bool event = variant->features & UFFD_FEATURE_EVENT_REMAP;
@@ -285,7 +289,7 @@ TEST_F(uffd, refused)
 	EXPECT_EQ(-1, mm_check(self->old, 16 * PAGE, SEED));
 }
 
-/* a target that another userfaultfd handles: it is told that its range was unmapped, and gets no fault of it */
+/* a target that another userfaultfd handles: that is told of the unmapping, and gets no fault any more */
 TEST_F(uffd, target)
 {
 	struct handler other = { 0 };
@@ -307,7 +311,7 @@ TEST_F(uffd, target)
 	stop(&other);
 }
 
-/* shared memory: pages that the file has are there at both places, missing ones are the handler's at the old one */
+/* shared memory: the file's pages are at both places, missing ones are the handler's at the old one */
 TEST_F(uffd, shmem)
 {
 	bool event = variant->features & UFFD_FEATURE_EVENT_REMAP;

@@ -27,14 +27,12 @@ static const char *need_idle(void)
 static int idle_word(uint64_t pfn, uint64_t *word, bool set)
 {
 	off_t pos = pfn / 64 * sizeof(*word);
+	static int fd = -1;
 	ssize_t n;
-	int fd;
 
-	fd = open(IDLE, (set ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		fd = open(IDLE, O_RDWR | O_CLOEXEC);
 	n = set ? pwrite(fd, word, sizeof(*word), pos) : pread(fd, word, sizeof(*word), pos);
-	close(fd);
 	return n == sizeof(*word) ? 0 : -EIO;
 }
 

@@ -523,7 +523,7 @@ TEST_F(chance, second_chance)
 /* ---- the multi-generational LRU looks at the neighbours of a page that it finds accessed ---- */
 
 #define WINDOW	64	/* BITS_PER_LONG: lru_gen_look_around() sees that many PTEs */
-#define WINDOWS	16
+#define WINDOWS	8
 
 FIXTURE(look_around) {
 	struct mm_cgroup cg;
@@ -607,7 +607,7 @@ TEST_F(look_around, neighbours)
 	old = count_old(self->p);
 	EXPECT_LT(0, old);
 	if (*variant->lru_gen == 'y') {
-		EXPECT_LT(8 * scanned, old);
+		EXPECT_LT(4 * scanned, old);
 	} else {
 		EXPECT_LE(old, scanned);
 	}
