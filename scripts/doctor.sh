@@ -19,7 +19,6 @@ needs()
 	bc		cmd:bc			kbuild's timeconst
 	xz-utils	cmd:xz			the source package is .tar.xz
 	cpio		cmd:cpio		the guest's initramfs
-	rsync		cmd:rsync		kbuild's headers_install
 	util-linux	cmd:mkswap		the guest's swap device
 	e2fsprogs	cmd:mkfs.ext4		the guest's ext4 device
 	libelf-dev	header:gelf.h		libdw's companion

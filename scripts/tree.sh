@@ -102,6 +102,12 @@ snapshot()
 	index=$KGIT/$NAME.index
 	theirs=$(git -c safe.directory='*' -C "$LINUX" rev-parse --show-toplevel 2>/dev/null || true)
 	if [ "$theirs" = "$(realpath "$LINUX")" ]; then
+		# Trees that are gone would make every git command complain.
+		touch "$KGIT/objects/info/alternates"
+		while read -r o; do
+			[ ! -d "$o" ] || echo "$o"
+		done < "$KGIT/objects/info/alternates" > "$KGIT/objects/info/alternates.tmp"
+		mv "$KGIT/objects/info/alternates.tmp" "$KGIT/objects/info/alternates"
 		objects=$(cd "$LINUX" && realpath "$(git -c safe.directory='*' rev-parse --git-path objects)")
 		grep -qxF "$objects" "$KGIT/objects/info/alternates" 2>/dev/null ||
 			echo "$objects" >> "$KGIT/objects/info/alternates"

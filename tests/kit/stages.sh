@@ -178,6 +178,7 @@ user_tree()
 	git clone -q --shared --no-checkout build/git "$CHECK/linux" 2>/dev/null
 	git -C "$CHECK/linux" checkout -q --detach "$(git -C build/git rev-parse refs/mmuml/base)"
 	rm -rf build/trees/linux-*
+	rm -f build/git/objects/info/alternates
 	git -C build/git worktree prune
 }
 

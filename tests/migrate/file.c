@@ -124,7 +124,7 @@ TEST_F(file, dirty_before)
 	EXPECT_EQ(-1, mm_check_from(self->p + LEN / 2, LEN / 2, 1, LEN / 2));
 }
 
-/* the first write to a clean page after its move is noticed: its bytes reach the disk, and no other page is dirty */
+/* the first write to a clean page after its move is noticed and reaches the disk; no other page is dirty */
 TEST_F(file, dirty_after)
 {
 	mm_fill(self->p, LEN, 2);

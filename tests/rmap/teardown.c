@@ -316,8 +316,8 @@ TEST_F(leak, no_leak)
 	}
 }
 
-#define VICTIMS	16
-#define ROUNDS	3
+#define VICTIMS	10
+#define ROUNDS	2
 
 struct race {
 	struct mm_stage *stage;
