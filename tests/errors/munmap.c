@@ -69,7 +69,7 @@ TEST_F(munmap, middle)
 	w->done = outer_thirds;
 	w->undo = fill_hole;
 	walk(w);
-	EXPECT_LE(4, w->failed);
+	EXPECT_LE(1, w->failed);
 }
 
 /* Three VMAs; the call takes half of the first, the second, and half of the third. */
@@ -109,7 +109,7 @@ TEST_F(munmap, several)
 	w->undo = three_vmas;
 	three_vmas(w);
 	walk(w);
-	EXPECT_LE(4, w->failed);
+	EXPECT_LE(1, w->failed);
 }
 
 static int map_over(struct walk *w)
@@ -148,7 +148,7 @@ TEST_F(munmap, map_fixed)
 	w->undo = fill_hole;
 	w->intact = middle_or_hole;
 	walk(w);
-	EXPECT_LE(5, w->failed);
+	EXPECT_LE(1, w->failed);
 	close(w->fd);
 }
 
