@@ -10,11 +10,12 @@ awk '
 	cmd = substr($0, 8, length($0) - 11)
 	print "```"
 	print "$ " cmd
-	while ((cmd " 2>&1" | getline line) > 0) {
+	shell = cmd " 2>&1"
+	while ((shell | getline line) > 0) {
 		sub(/^make: \*\*\* \[Makefile:[0-9]+: /, "make: *** [", line)
 		print line
 	}
-	close(cmd " 2>&1")
+	close(shell)
 	print "```"
 	getline
 	while ((getline line) > 0 && line != "```") ;

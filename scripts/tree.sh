@@ -102,12 +102,6 @@ snapshot()
 	index=$KGIT/$NAME.index
 	theirs=$(git -c safe.directory='*' -C "$LINUX" rev-parse --show-toplevel 2>/dev/null || true)
 	if [ "$theirs" = "$(realpath "$LINUX")" ]; then
-		# Trees that are gone would make every git command complain.
-		touch "$KGIT/objects/info/alternates"
-		while read -r o; do
-			[ ! -d "$o" ] || echo "$o"
-		done < "$KGIT/objects/info/alternates" > "$KGIT/objects/info/alternates.tmp"
-		mv "$KGIT/objects/info/alternates.tmp" "$KGIT/objects/info/alternates"
 		objects=$(cd "$LINUX" && realpath "$(git -c safe.directory='*' rev-parse --git-path objects)")
 		grep -qxF "$objects" "$KGIT/objects/info/alternates" 2>/dev/null ||
 			echo "$objects" >> "$KGIT/objects/info/alternates"
@@ -225,8 +219,20 @@ update_tree()
 	kgit update-ref "refs/mmuml/tree/$NAME" "$want"
 }
 
+# The objects of users' trees are read where they are; trees that are gone would make every git command complain.
+prune_alternates()
+{
+	list=$KGIT/objects/info/alternates
+	[ -f "$list" ] || return 0
+	while read -r o; do
+		[ ! -d "$o" ] || echo "$o"
+	done < "$list" > "$list.tmp"
+	mv "$list.tmp" "$list"
+}
+
 make_tree()
 {
+	prune_alternates
 	if [ -n "$LINUX" ]; then
 		BASE=$(snapshot) || exit $?
 	else
