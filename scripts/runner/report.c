@@ -490,7 +490,7 @@ static void why(const struct run *r, const struct tally *n, struct buf *b)
 static char *verdict_line(const struct run *r, const struct tally *n, int code)
 {
 	struct buf b = { 0 };
-	double total;
+	double total = 0;
 
 	buf_printf(&b, "mmuml: ");
 	if (code == EX_PASS)
@@ -505,7 +505,6 @@ static char *verdict_line(const struct run *r, const struct tally *n, int code)
 	why(r, n, &b);
 	if (n->skip && code != EX_SKIP)
 		buf_printf(&b, ", %d skipped", n->skip);
-	total = r->opt->started ? time(NULL) - r->opt->started : 0;
 	if (r->opt->started) {
 		struct timespec ts;
 

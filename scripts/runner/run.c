@@ -448,7 +448,8 @@ static void check_power_off(struct boot *b, bool timed_out)
 	decode_text(b->kernel_log.s, &r->boot_reports);
 }
 
-static long peak_kb(pid_t pid)
+/* Resident memory of the kernel process, at most. */
+static void note_peak(struct run *r, pid_t pid)
 {
 	char *path = xasprintf("/proc/%d/status", pid), *text = read_whole(path, NULL), *at;
 	long kb = 0;
@@ -456,9 +457,12 @@ static long peak_kb(pid_t pid)
 	at = text ? strstr(text, "VmHWM:") : NULL;
 	if (at)
 		kb = strtol(at + 6, NULL, 10);
+	pthread_mutex_lock(&r->lock);
+	if (kb > r->peak_kb)
+		r->peak_kb = kb;
+	pthread_mutex_unlock(&r->lock);
 	free(path);
 	free(text);
-	return kb;
 }
 
 static char *plan_text(const struct run *r, int first, int end)
@@ -507,8 +511,8 @@ static int boot(struct worker *w, int first, int end)
 		}
 		pump(&b, left > 1 ? 1000 : (int)(left * 1000) + 1);
 		maybe_finish(&b);
-		if (b.done && !b.g.gone && peak_kb(b.g.pid) > r->peak_kb)
-			r->peak_kb = peak_kb(b.g.pid);
+		if (b.done && !b.g.gone)
+			note_peak(r, b.g.pid);
 		/* A dead kernel's stubs may keep the pipes open for a moment: do not wait for them. */
 		if (b.g.gone && !b.stop) {
 			struct pollfd p[2] = { { b.g.console, POLLIN, 0 }, { b.g.result, POLLIN, 0 } };

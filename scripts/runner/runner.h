@@ -130,7 +130,7 @@ struct options {
 	long mem_mb, cpus;
 	double scale, boot_limit, test_limit, run_limit;
 	int repeat, jobs;
-	bool isolate, shell, verbose, list, json;
+	bool isolate, shell, verbose, list;
 	double started;			/* time() when the user's command began, 0 if unknown */
 };
 
