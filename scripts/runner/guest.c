@@ -124,6 +124,10 @@ static int make_args(char **argv, const struct options *o, const char *console)
 	argv[n++] = xasprintf("kmemleak=on");
 	argv[n++] = xasprintf("mmuml.scale=%d", (int)(o->scale + 0.999));
 	argv[n++] = xasprintf("mmuml.seed=%s", o->seed);
+	if (o->coverage)
+		argv[n++] = xasprintf("mmuml.coverage=1");
+	if (o->counters)
+		argv[n++] = xasprintf("mmuml.counters=1");
 	return n;
 }
 
@@ -145,6 +149,8 @@ static int append_args(char **argv, int n, const struct options *o)
 static void become_kernel(const char *dir, char **argv)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* make gdb ATTACH=1 may trace it under Yama, too. */
+	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
 	if (chdir(dir)) {
 		perror(dir);
 		_exit(127);
@@ -175,6 +181,8 @@ int guest_start(struct guest *g, const struct options *o, const char *dir, const
 	fcntl(console[1], F_SETPIPE_SZ, 1 << 20);
 	*g = (struct guest){ .pidfd = -1 };
 	fflush(NULL);
+	if (o->gdb)
+		gdb_terminal(false);
 	g->pid = fork();
 	if (g->pid < 0)
 		return -errno;
@@ -185,12 +193,16 @@ int guest_start(struct guest *g, const struct options *o, const char *dir, const
 			silence[i] = fcntl(silence[i], F_DUPFD_CLOEXEC, 32);
 		console[1] = fcntl(console[1], F_DUPFD_CLOEXEC, 32);
 		result[1] = fcntl(result[1], F_DUPFD_CLOEXEC, 32);
-		dup2(null, 0);
-		dup2(console[1], 1);
-		dup2(console[1], 2);
 		dup2(result[1], RESULT_FD);
 		dup2(silence[0], SILENCE_FD);
 		dup2(silence[1], SILENCE_END_FD);
+		if (o->gdb) {
+			dup2(console[1], CONSOLE_FD);
+			gdb_exec(dir, o, argv);
+		}
+		dup2(null, 0);
+		dup2(console[1], 1);
+		dup2(console[1], 2);
 		become_kernel(dir, argv);
 	}
 	setpgid(g->pid, g->pid);
@@ -205,11 +217,44 @@ int guest_start(struct guest *g, const struct options *o, const char *dir, const
 	return 0;
 }
 
+/*
+ * UML hangs when its console's input ends. Commands from a pipe or a file go through a process that ends them as a
+ * person does, with ^D, and then waits for its end. The end that the kernel reads becomes our standard input.
+ */
+static pid_t pump_input(void)
+{
+	char buf[4096];
+	ssize_t n;
+	int p[2];
+	pid_t pid;
+
+	if (pipe(p))
+		die(EX_HOST, "ulimit -n", strerror(errno), "cannot make a pipe");
+	pid = fork();
+	if (pid < 0)
+		die(EX_HOST, NULL, strerror(errno), "cannot start a process");
+	if (pid) {
+		dup2(p[0], STDIN_FILENO);
+		close(p[0]);
+		close(p[1]);
+		return pid;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close(p[0]);
+	while ((n = read(STDIN_FILENO, buf, sizeof(buf))) > 0)
+		if (write(p[1], buf, n) != n)
+			_exit(1);
+	/* One that comes before the shell has set up its terminal is lost. */
+	while (write(p[1], "\004", 1) == 1)
+		usleep(300 * 1000);
+	_exit(0);
+}
+
 int guest_shell(const struct options *o, const char *dir)
 {
+	pid_t pid, pump = isatty(STDIN_FILENO) ? 0 : pump_input();
 	char *argv[MAX_ARGS];
 	int status, n, err;
-	pid_t pid;
 
 	err = make_dir(o, dir, NULL);
 	if (err)
@@ -229,7 +274,12 @@ int guest_shell(const struct options *o, const char *dir)
 	if (!pid)
 		become_kernel(dir, argv);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+		if (interrupted)
+			kill(pid, SIGKILL);
+	if (pump)
+		kill(pump, SIGKILL);
+	if (interrupted)
+		return EX_INTERRUPTED;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_REPORT;
 }
 
@@ -270,7 +320,7 @@ bool guest_poll(struct guest *g)
 	return g->gone;
 }
 
-void guest_kill(struct guest *g)
+void guest_kill(struct guest *g, const char *dir)
 {
 	kill(-g->pid, SIGKILL);
 	if (!g->gone) {
@@ -278,6 +328,8 @@ void guest_kill(struct guest *g)
 		waitpid(g->pid, &g->status, 0);
 		g->gone = true;
 	}
+	gdb_terminal(true);
+	gdb_kill_kernel(dir);
 	if (g->console >= 0)
 		close(g->console);
 	if (g->result >= 0)

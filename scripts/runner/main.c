@@ -15,6 +15,7 @@ static const char usage[] =
 "  --kernel FILE     the UML kernel to start\n"
 "  --guest DIR       base.cpio, cpio/, swap.img, ext4.img and tests.list of the guest build\n"
 "  --tests GLOBS     tests to run, for example 'mremap.*,rmap.unmap.shared' (default: all)\n"
+"  --counters        count vmstat, slab objects, faults and locks over each test\n"
 "  --isolate         one kernel per test\n"
 "  --repeat N        run the selection N times\n"
 "  --scale X         multiply all time limits (default 1)\n"
@@ -23,13 +24,18 @@ static const char usage[] =
 "  --run-limit S     seconds for the whole run (default 900 for each repetition; 0: none)\n"
 "  --mem MB          memory of the guest (default 512)\n"
 "  --cpus N          CPUs of the guest (default 1: the correctness tests hold with one only)\n"
-"  --jobs N          kernels at a time for long lists (default: one per CPU)\n"
+"  --jobs N          kernels at a time for long lists (default: two per CPU)\n"
 "  --seed N          seed of the random tests (default 1)\n"
 "  --append WORDS    further words of the kernel command line\n"
+"  --gdb             start the guest under gdb (scripts/gdb/), without time limits; breakpoints: environment B,\n"
+"                    commands instead of a terminal: CMDS, one a line\n"
+"  --on-fail         with --gdb: stop at the first test that fails\n"
+"  --attach          gdb on the newest guest that is running\n"
 "  --shell           an interactive shell in the guest; --hostfs DIR shows DIR at /host\n"
 "  --list            print the tests and their purposes\n"
 "  --doctor          check what this host must allow\n"
 "  --what NAME       part of the run directory's name; --profile, --tree, --series, --linux: for the manifest\n"
+"  --coverage        keep the counters of each test in coverage/ of the run directory\n"
 "  --verbose         all output of all tests\n"
 "exit status: 0 pass  1 a test failed  2 usage  3 host not ready  4 only skips  8 panic, oops, WARN,\n"
 "  sanitizer or lockdep report  124 timeout  130 interrupted\n";
@@ -37,7 +43,8 @@ static const char usage[] =
 enum {
 	OPT_KERNEL = 256, OPT_GUEST, OPT_TESTS, OPT_ISOLATE, OPT_REPEAT, OPT_SCALE, OPT_LIMIT, OPT_BOOT_LIMIT,
 	OPT_RUN_LIMIT, OPT_MEM, OPT_CPUS, OPT_SEED, OPT_APPEND, OPT_SHELL, OPT_HOSTFS, OPT_LIST, OPT_DOCTOR, OPT_WHAT,
-	OPT_PROFILE, OPT_TREE, OPT_SERIES, OPT_LINUX, OPT_STARTED, OPT_JOBS, OPT_VERBOSE, OPT_HELP,
+	OPT_PROFILE, OPT_TREE, OPT_SERIES, OPT_LINUX, OPT_STARTED, OPT_JOBS, OPT_VERBOSE, OPT_COVERAGE, OPT_COUNTERS,
+	OPT_GDB, OPT_ON_FAIL, OPT_ATTACH, OPT_HELP,
 };
 
 static const struct option longopts[] = {
@@ -49,7 +56,10 @@ static const struct option longopts[] = {
 	{ "hostfs", 1, NULL, OPT_HOSTFS }, { "list", 0, NULL, OPT_LIST }, { "doctor", 0, NULL, OPT_DOCTOR },
 	{ "what", 1, NULL, OPT_WHAT }, { "profile", 1, NULL, OPT_PROFILE }, { "tree", 1, NULL, OPT_TREE },
 	{ "series", 1, NULL, OPT_SERIES }, { "linux", 1, NULL, OPT_LINUX }, { "started", 1, NULL, OPT_STARTED },
-	{ "jobs", 1, NULL, OPT_JOBS }, { "verbose", 0, NULL, OPT_VERBOSE }, { "help", 0, NULL, OPT_HELP }, { 0 },
+	{ "jobs", 1, NULL, OPT_JOBS }, { "verbose", 0, NULL, OPT_VERBOSE }, { "coverage", 0, NULL, OPT_COVERAGE },
+	{ "counters", 0, NULL, OPT_COUNTERS }, { "gdb", 0, NULL, OPT_GDB }, { "on-fail", 0, NULL, OPT_ON_FAIL },
+	{ "attach", 0, NULL, OPT_ATTACH },
+	{ "help", 0, NULL, OPT_HELP }, { 0 },
 };
 
 /* A number of at least @min, or a usage error. */
@@ -97,7 +107,12 @@ static void set(struct options *o, int opt, const char *arg)
 	case OPT_LINUX: o->linux_path = non_empty(arg); break;
 	case OPT_STARTED: o->started = strtod(arg, NULL); break;
 	case OPT_JOBS: o->jobs = number("jobs", arg, 1); break;
+	case OPT_COVERAGE: o->coverage = true; break;
+	case OPT_COUNTERS: o->counters = true; break;
 	case OPT_VERBOSE: o->verbose = true; break;
+	case OPT_GDB: o->gdb = true; break;
+	case OPT_ON_FAIL: o->gdb = o->on_fail = true; break;
+	case OPT_ATTACH: o->attach = true; break;
 	case OPT_HELP:
 		fputs(usage, stdout);
 		exit(EX_PASS);
@@ -139,7 +154,6 @@ static int shell(const struct options *o)
 	signal(SIGINT, SIG_IGN);
 	code = guest_shell(o, work);
 	remove_tree(dir);
-	unlink("out/latest");
 	free(work);
 	free(dir);
 	return code;
@@ -149,7 +163,8 @@ int main(int argc, char **argv)
 {
 	struct options o = { .what = "run", .seed = "1", .mem_mb = 512, .cpus = 1, .scale = 1, .boot_limit = 20,
 			     .test_limit = 25, .run_limit = -1, .repeat = 1,
-			     .jobs = sysconf(_SC_NPROCESSORS_ONLN) };
+			     /* Half of a test is waiting for RCU and the 10 ms tick. */
+			     .jobs = 2 * sysconf(_SC_NPROCESSORS_ONLN) };
 	struct run r = { .opt = &o };
 	struct plan all;
 	char *path;
@@ -163,6 +178,10 @@ int main(int argc, char **argv)
 		o.run_limit = 900.0 * o.repeat;
 	if (doctor)
 		return host_report(o.mem_mb) ? EX_HOST : EX_PASS;
+	if (o.attach) {
+		take_charge();
+		return guest_attach();
+	}
 	if (!o.guest || (!o.kernel && !o.list))
 		die(EX_USAGE, "mmuml-run --help", NULL, "--kernel and --guest are needed");
 	path = xasprintf("%s/tests.list", o.guest);
@@ -180,10 +199,22 @@ int main(int argc, char **argv)
 		return shell(&o);
 	}
 	plan_select(&r.plan, &all, o.tests);
+	if (o.gdb) {
+		o.jobs = 1;
+		o.run_limit = 0;
+	}
 	host_check(o.mem_mb);
 	decode_init(o.kernel);
 	r.dir = report_dir(o.what);
+	report_latest(r.dir);
 	run_all(&r);
+	if (o.gdb && (!o.on_fail || r.gdb_status)) {
+		if (o.on_fail)
+			report_all(&r, argc, argv);
+		else
+			printf("mmuml: GDB status %d -> %s\n", r.gdb_status, r.dir);
+		return r.gdb_status;
+	}
 	code = report_all(&r, argc, argv);
 	decode_end();
 	return code;

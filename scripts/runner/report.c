@@ -25,38 +25,6 @@ static bool terminal(void)
 	return isatty(STDOUT_FILENO);
 }
 
-/* ---- the directory ---- */
-
-char *report_dir(const char *what)
-{
-	char stamp[32], *dir = NULL, *link;
-	time_t t = time(NULL);
-	int err = 0;
-
-	if ((mkdir("out", 0755) && errno != EEXIST) || (mkdir("out/runs", 0755) && errno != EEXIST))
-		die(EX_HOST, "ls -ld out", strerror(errno), "cannot make out/runs");
-	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime(&t));
-	for (int i = 0; i < 1000; i++) {
-		free(dir);
-		dir = i ? xasprintf("out/runs/%s-%s.%d", stamp, what, i) : xasprintf("out/runs/%s-%s", stamp, what);
-		if (!mkdir(dir, 0755)) {
-			err = 0;
-			break;
-		}
-		err = errno;
-		if (err != EEXIST)
-			break;
-	}
-	if (err)
-		die(EX_HOST, "ls -ld out/runs; df -h out", strerror(err), "cannot make %s", dir);
-	link = xasprintf("%s", dir + 4);
-	unlink("out/latest.tmp");
-	if (symlink(link, "out/latest.tmp") || rename("out/latest.tmp", "out/latest"))
-		die(EX_HOST, "ls -ld out/latest", strerror(errno), "cannot point out/latest to %s", dir);
-	free(link);
-	return dir;
-}
-
 static void put(const struct run *r, const char *name, const char *text, size_t len)
 {
 	char *path = xasprintf("%s/%s", r->dir, name);
@@ -114,12 +82,29 @@ static const char *interesting(const struct test *t)
 	return s;
 }
 
+/* What a make line needs to come to the same test again. */
+static char *make_words(const struct options *o, const struct test *t)
+{
+	struct buf b = { 0 };
+
+	buf_printf(&b, "T=%s", t->name);
+	if (o->profile && strcmp(o->profile, "fast"))
+		buf_printf(&b, " PROFILE=%s", o->profile);
+	if (o->series)
+		buf_printf(&b, " S=%s", o->series);
+	if (o->linux_path)
+		buf_printf(&b, " LINUX=%s", o->linux_path);
+	if (strcmp(o->seed, "1"))
+		buf_printf(&b, " SEED=%s", o->seed);
+	return b.s;
+}
+
 void report_test(const struct run *r, const struct test *t)
 {
-	bool bad = t->status == ST_FAIL || t->status == ST_REPORT || t->status == ST_TIMEOUT;
-	const char *colour = "", *plain = "";
+	bool bad = went_wrong(t->latest);
+	const char *colour = "", *plain = "", *reason = t->latest == ST_PASS ? NULL : t->reason;
 
-	if (terminal() && !r->opt->verbose && !bad) {
+	if (terminal() && !r->opt->verbose && !bad && !r->opt->gdb) {
 		progress(r, t);
 		return;
 	}
@@ -127,15 +112,18 @@ void report_test(const struct run *r, const struct test *t)
 		colour = bad ? "\r\033[K\033[31m" : "\r\033[K";
 		plain = "\033[0m";
 	}
-	printf("%s  %-7s %s%s%s%s%s\n", colour, status_word[t->status], t->name, t->reason ? " (" : "",
-	       t->reason ? t->reason : "", t->reason ? ")" : "", plain);
+	printf("%s  %-7s %s%s%s%s%s\n", colour, status_word[t->latest], t->name, reason ? " (" : "",
+	       reason ? reason : "", reason ? ")" : "", plain);
 	if (bad || r->opt->verbose)
 		indent(t->log.s, r->opt->verbose ? 1000 : 20);
 	if (bad) {
+		char *words = make_words(r->opt, t);
+
 		indent(interesting(t), r->opt->verbose ? 1000 : TRACE_LINES);
-		printf("          rerun: make run T=%s%s%s\n", t->name,
-		       r->opt->profile && strcmp(r->opt->profile, "fast") ? " PROFILE=" : "",
-		       r->opt->profile && strcmp(r->opt->profile, "fast") ? r->opt->profile : "");
+		printf("          rerun: make run %s\n", words);
+		if (!r->opt->gdb)
+			printf("          gdb:   make gdb %s\n", words);
+		free(words);
 	}
 	fflush(stdout);
 }
@@ -176,11 +164,9 @@ static void write_ktap(const struct run *r)
 	buf_free(&b);
 }
 
-/* Counters that a test reported: "counter NAME VALUE" lines of its log. */
-static json_t *counters(const struct test *t)
+/* "counter NAME VALUE" lines; the last of a name counts. */
+static void add_counters(json_t *obj, const char *s)
 {
-	json_t *obj = json_object();
-	const char *s = t->log.s;
 	char name[128];
 	long value;
 
@@ -190,6 +176,15 @@ static json_t *counters(const struct test *t)
 		s = strchr(s, '\n');
 		s = s ? s + 1 : NULL;
 	}
+}
+
+/* Counters of a test: in its log, or kept apart from it with --counters. */
+static json_t *counters(const struct test *t)
+{
+	json_t *obj = json_object();
+
+	add_counters(obj, t->log.s);
+	add_counters(obj, t->counters.s);
 	return obj;
 }
 
@@ -328,7 +323,7 @@ static void write_manifest(const struct run *r, int argc, char **argv)
 		"kernel_release", r->release ? r->release : "", "tree", o->tree ? tree_state(o->tree) : json_null(),
 		"series", o->series ? o->series : "", "linux", o->linux_path ? o->linux_path : "",
 		"profile", o->profile ? o->profile : "", "tests", o->tests ? o->tests : "", "seed", o->seed,
-		"compiler", ask("sed -n 's/^CONFIG_CC_VERSION_TEXT=//p' '%s/.config' | tr -d '\"'", dir),
+		"compiler", ask("sed -n 's/^CONFIG_CC_VERSION_TEXT=//p' '%s/.config' 2>/dev/null | tr -d '\"'", dir),
 		"mem_mb", (json_int_t)o->mem_mb, "scale", o->scale, "runner", args,
 		"host_kernel", host.release, "host_arch", host.machine));
 	config = xasprintf("%s/.config", dir);
@@ -408,6 +403,8 @@ static void write_repro(const struct run *r)
 		   "\texec build/host/mmuml-run --kernel \"$here/vmlinux\" --guest \"$here\" --mem %ld --cpus %ld "
 		   "--scale %g --seed %s --limit %g --boot-limit %g", o->mem_mb, o->cpus, o->scale, o->seed,
 		   o->test_limit, o->boot_limit);
+	if (o->counters)
+		buf_printf(&b, " --counters");
 	if (o->isolate)
 		buf_printf(&b, " --isolate");
 	if (o->repeat > 1)

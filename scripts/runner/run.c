@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,9 +58,15 @@ static bool exhausted(const struct boot *b)
 	return b->seen_result == b->end && b->seen_console == b->end;
 }
 
+/* @seconds from now; a guest that gdb holds has all the time there is. */
+static double deadline(const struct run *r, double seconds)
+{
+	return r->opt->gdb ? now() + 1e9 : now() + seconds * r->opt->scale;
+}
+
 static double test_deadline(const struct run *r)
 {
-	return now() + r->opt->test_limit * r->opt->scale + GRACE;
+	return deadline(r, r->opt->test_limit) + GRACE;
 }
 
 /* ---- the test's verdict ---- */
@@ -69,6 +76,7 @@ static void settle(const struct boot *b, struct test *t, enum status status, con
 {
 	t->ms = (now() - t->began) * 1000;
 	t->boot = b->nr;
+	t->latest = status;
 	if (t->status == ST_PENDING || t->status == ST_PASS || (t->status == ST_SKIP && status != ST_PASS)) {
 		t->status = status;
 		free(t->reason);
@@ -137,7 +145,7 @@ static void finish(struct boot *b, int i)
 		t->status = ST_PENDING;
 		settle(b, t, ST_REPORT, reason);
 		free(reason);
-		b->stop = true;
+		b->stop = !b->run->opt->gdb;
 	}
 	b->reported = false;
 	b->first_report = RP_NONE;
@@ -203,6 +211,7 @@ static void result_line(struct boot *b, const char *line)
 {
 	struct run *r = b->run;
 	struct ktap_line k;
+	struct test *t;
 
 	ktap_parse(line, &k);
 	switch (k.kind) {
@@ -223,7 +232,10 @@ static void result_line(struct boot *b, const char *line)
 			break;
 		}
 		b->began = b->seen_result;
-		r->plan.tests[b->began].began = now();
+		t = &r->plan.tests[b->began];
+		t->began = now();
+		if (!went_wrong(t->status))
+			t->log.len = 0;
 		b->deadline = test_deadline(r);
 		break;
 	case KTAP_OK:
@@ -234,11 +246,16 @@ static void result_line(struct boot *b, const char *line)
 		if (k.nr != b->end - b->first || b->seen_result != b->end)
 			protocol_error(b, "KTAP: done before the plan was");
 		b->done = true;
-		b->deadline = now() + POWER_OFF * r->opt->scale;
+		b->deadline = deadline(r, POWER_OFF);
 		break;
 	case KTAP_DIAG:
-		if (b->began >= 0 && b->began == b->seen_result)
-			buf_printf(&r->plan.tests[b->began].log, "%s\n", k.text);
+		if (b->began < 0 || b->began != b->seen_result)
+			break;
+		t = &r->plan.tests[b->began];
+		if (r->opt->counters && !strncmp(k.text, "counter ", 8))
+			buf_printf(&t->counters, "%s\n", k.text);
+		else if (!went_wrong(t->status))
+			buf_printf(&t->log, "%s\n", k.text);
 		break;
 	case KTAP_OTHER:
 		if (*line)
@@ -297,6 +314,9 @@ static void console_line(struct boot *b, const char *line)
 		return;
 	case RP_POWER_DOWN:
 		b->powered_down = true;
+		/* Its end is near, also if a test and not init has called for it. */
+		if (!b->done)
+			b->deadline = now() + POWER_OFF * r->opt->scale;
 		break;
 	case RP_INIT:
 		if (!r->fatal)
@@ -448,6 +468,23 @@ static void check_power_off(struct boot *b, bool timed_out)
 	decode_text(b->kernel_log.s, &r->boot_reports);
 }
 
+/* gdb is gone: its status decides, unless all tests were to run and did. */
+static void under_gdb(struct boot *b)
+{
+	struct run *r = b->run;
+	int i = b->seen_result;
+
+	r->gdb_status = WIFEXITED(b->g.status) ? WEXITSTATUS(b->g.status) : EX_FAIL;
+	if (b->done)
+		return;
+	if (!r->gdb_status)
+		r->gdb_status = r->opt->on_fail ? EX_FAIL : EX_PASS;
+	if (b->began == i && r->plan.tests[i].status == ST_PENDING)
+		settle(b, &r->plan.tests[i], ST_FAIL, "stopped in gdb");
+	r->next = r->plan.n;
+	b->seen_result = b->seen_console = b->end;
+}
+
 /* Resident memory of the kernel process, at most. */
 static void note_peak(struct run *r, pid_t pid)
 {
@@ -472,9 +509,24 @@ static char *plan_text(const struct run *r, int first, int end)
 	for (int i = first; i < end; i++) {
 		const struct test *t = &r->plan.tests[i];
 
-		buf_printf(&b, "%s\t%s\t%s\t%d\n", t->name, t->program, t->harness, (int)r->opt->test_limit);
+		buf_printf(&b, "%s\t%s\t%s\t%d\n", t->name, t->program, t->harness,
+			   r->opt->gdb ? 86400 : (int)r->opt->test_limit);
 	}
 	return b.s;
+}
+
+/* The counters that the guest left, whatever became of it. */
+static void keep_counters(const struct boot *b)
+{
+	char *from = xasprintf("%s/host/counters", b->dir), *dir = xasprintf("%s/coverage", b->run->dir);
+	char *to = xasprintf("%s/counters.%d", dir, b->nr);
+
+	mkdir(dir, 0755);
+	if (rename(from, to) && errno != ENOENT)
+		fprintf(stderr, "mmuml: warning: %s: %s\n", to, strerror(errno));
+	free(from);
+	free(dir);
+	free(to);
 }
 
 /* One kernel for tests [first, end); returns the first test that still has to run. */
@@ -485,7 +537,7 @@ static int boot(struct worker *w, int first, int end)
 			  .seen_console = first, .finished = first, .in_console = -1, .began = first - 1,
 			  .started = now() };
 	char *text = plan_text(r, first, end);
-	bool timed_out = false;
+	bool timed_out = false, put_down = false;
 	int err, nr;
 
 	pthread_mutex_lock(&r->lock);
@@ -497,12 +549,22 @@ static int boot(struct worker *w, int first, int end)
 	err = guest_start(&b.g, r->opt, b.dir, text);
 	if (err)
 		die(EX_HOST, "df -h .; make doctor", strerror(-err), "cannot start a kernel in %s", b.dir);
-	b.deadline = now() + r->opt->boot_limit * r->opt->scale;
+	b.deadline = deadline(r, r->opt->boot_limit);
 	while (!b.stop && !interrupted && !r->fatal && (b.g.console >= 0 || b.g.result >= 0 || !b.g.gone)) {
 		double left = b.deadline - now();
 
 		if (w->deadline && w->deadline - now() < left)
 			left = w->deadline - now();
+		if (left <= 0 && b.powered_down && !b.done && !put_down) {
+			/*
+			 * Arch/um kills the processes' stubs and may then be preempted by such a process, whose stub
+			 * never answers: nothing comes after "Power down".
+			 */
+			put_down = true;
+			kill(-b.g.pid, SIGKILL);
+			b.deadline = now() + POWER_OFF * r->opt->scale;
+			continue;
+		}
 		if (left <= 0) {
 			timed_out = true;
 			if (!b.done)
@@ -521,13 +583,17 @@ static int boot(struct worker *w, int first, int end)
 				break;
 		}
 	}
-	guest_kill(&b.g);
+	guest_kill(&b.g, b.dir);
 	pthread_mutex_lock(&r->lock);
-	if (!interrupted && !b.stop) {
+	if (r->opt->gdb)
+		under_gdb(&b);
+	else if (!interrupted && !b.stop) {
 		crashed(&b, timed_out);
 		check_power_off(&b, timed_out);
 	}
 	pthread_mutex_unlock(&r->lock);
+	if (r->opt->coverage)
+		keep_counters(&b);
 	remove_tree(b.dir);
 	fflush(b.console);
 	buf_free(&b.con);

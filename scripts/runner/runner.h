@@ -40,6 +40,10 @@ char *read_whole(const char *path, size_t *len);
 /* Copy a sparse file, holes and all; 0 or -errno. */
 int copy_sparse(const char *from, const char *to);
 int remove_tree(const char *path);
+/* Make out/runs/<UTC>-<what>; exits with EX_HOST if that cannot be written. */
+char *report_dir(const char *what);
+/* Point out/latest to it; exits with EX_HOST if that cannot be done. */
+void report_latest(const char *dir);
 
 /* ---- plan.c: which tests there are, and which were asked for ---- */
 
@@ -48,13 +52,20 @@ enum status { ST_PENDING, ST_PASS, ST_FAIL, ST_SKIP, ST_REPORT, ST_TIMEOUT, ST_N
 struct test {
 	char *name;		/* area.file.case */
 	char *program, *harness, *purpose;
-	enum status status;
+	enum status status;	/* the worst of all rounds of --repeat */
+	enum status latest;	/* of the last round */
 	char *reason;		/* in parentheses in the output; NULL if there is none */
-	struct buf log;		/* what it printed */
+	struct buf log;		/* what it printed: in the round that failed, else in the last */
+	struct buf counters;	/* "counter NAME N" lines of --counters: init's, then its own */
 	struct buf trace;	/* reports of the kernel while it ran, decoded */
 	double began, ms;
 	int boot;		/* in which boot it ran, from 1 */
 };
+
+static inline bool went_wrong(enum status s)
+{
+	return s == ST_FAIL || s == ST_REPORT || s == ST_TIMEOUT;
+}
 
 struct plan {
 	struct test *tests;
@@ -130,7 +141,10 @@ struct options {
 	long mem_mb, cpus;
 	double scale, boot_limit, test_limit, run_limit;
 	int repeat, jobs;
-	bool isolate, shell, verbose, list;
+	bool isolate, shell, verbose, list, counters;
+	bool gdb, attach;		/* the guest runs under gdb; gdb on a guest that runs already */
+	bool on_fail;			/* --gdb: of all tests, stop at the first that fails */
+	bool coverage;			/* keep the counters of each test in <run directory>/coverage/counters.* */
 	double started;			/* time() when the user's command began, 0 if unknown */
 };
 
@@ -147,10 +161,22 @@ int guest_start(struct guest *g, const struct options *o, const char *dir, const
 int guest_shell(const struct options *o, const char *dir);
 /* Ask the kernel for the stacks of all its tasks (mconsole sysrq); 0 or -errno. The answer is on the console. */
 int guest_sysrq(const char *dir, char key);
-/* Kill it and everything of its process group, and reap. */
-void guest_kill(struct guest *g);
+/* Kill it and everything of its process group, and reap; of a guest under gdb, the kernel in @dir too. */
+void guest_kill(struct guest *g, const char *dir);
 /* waitpid() without blocking; true once it is gone. */
 bool guest_poll(struct guest *g);
+
+/* ---- gdb.c: gdb around a kernel ---- */
+
+/* In the child that would become a kernel: become a gdb that will start it. Descriptor CONSOLE_FD is its console. */
+#define CONSOLE_FD	6
+void gdb_exec(const char *dir, const struct options *o, char **kernel_argv) __attribute__((noreturn));
+/* Note the state of the terminal before a gdb gets it; @back: take it back as it was. */
+void gdb_terminal(bool back);
+/* Whatever is left of the kernel that a gdb, now gone, started in @dir. */
+void gdb_kill_kernel(const char *dir);
+/* gdb on the newest guest of this checkout that is still running, whoever started it; gdb's exit status. */
+int guest_attach(void);
 
 /* ---- run.c: boots until every test has its verdict ---- */
 
@@ -168,6 +194,7 @@ struct run {
 	enum status fatal_status;
 	char *release;		/* of the kernel, from its banner */
 	long peak_kb;		/* resident memory of the kernel process, at most */
+	int gdb_status;		/* --gdb: how gdb ended */
 };
 
 void run_all(struct run *r);
@@ -175,8 +202,6 @@ extern volatile sig_atomic_t interrupted;
 
 /* ---- report.c: the run directory and the verdict ---- */
 
-/* Make out/runs/<UTC>-<what>; exits with EX_HOST if that cannot be written. */
-char *report_dir(const char *what);
 /* Print what happened to one test, as it is known. */
 void report_test(const struct run *r, const struct test *t);
 /* Write results.ktap, results.json, junit.xml, manifest.json, repro.sh, verdict; print the last line; the exit code. */

@@ -187,3 +187,37 @@ int remove_tree(const char *path)
 {
 	return nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) ? -errno : 0;
 }
+
+char *report_dir(const char *what)
+{
+	char stamp[32], *dir = NULL;
+	time_t t = time(NULL);
+	int err = 0;
+
+	if ((mkdir("out", 0755) && errno != EEXIST) || (mkdir("out/runs", 0755) && errno != EEXIST))
+		die(EX_HOST, "ls -ld out", strerror(errno), "cannot make out/runs");
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime(&t));
+	for (int i = 0; i < 1000; i++) {
+		free(dir);
+		dir = i ? xasprintf("out/runs/%s-%s.%d", stamp, what, i) : xasprintf("out/runs/%s-%s", stamp, what);
+		if (!mkdir(dir, 0755)) {
+			err = 0;
+			break;
+		}
+		err = errno;
+		if (err != EEXIST)
+			break;
+	}
+	if (err)
+		die(EX_HOST, "ls -ld out/runs; df -h out", strerror(err), "cannot make %s", dir);
+	return dir;
+}
+
+void report_latest(const char *dir)
+{
+	char *tmp = xasprintf("out/latest.%d", getpid());
+
+	if (symlink(dir + strlen("out/"), tmp) || rename(tmp, "out/latest"))
+		die(EX_HOST, "ls -ld out/latest", strerror(errno), "cannot point out/latest to %s", dir);
+	free(tmp);
+}

@@ -2,7 +2,9 @@
 /*
  * PID 1 of the guest: mounts, swap, one child per test case, KTAP on the result channel, power off.
  *
- * Kernel command line: mmuml.mode=test|shell, mmuml.scale=N (time limits times N), mmuml.seed=N.
+ * Kernel command line: mmuml.mode=test|shell, mmuml.scale=N (time limits times N), mmuml.seed=N,
+ * mmuml.coverage=1 (counters.c: the counters of each test to /host/counters), mmuml.counters=1 (count.c: what the kernel
+ * counted over each test).
  * The plan is /host/plan: one case a line, "NAME<tab>PROGRAM<tab>HARNESS-NAME<tab>SECONDS".
  * Markers "mmuml: begin NAME" and "mmuml: end NAME" go to the kernel log, so that the host can tell which
  * test a report of the kernel belongs to.
@@ -22,10 +24,14 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "count.h"
+#include "counters.h"
 
 #define RESULT_TTY	"/dev/ttyS0"
 #define SKIP_CODE	4		/* KSFT_SKIP of kselftest.h */
@@ -45,7 +51,9 @@ struct outcome {
 
 static FILE *result;
 static int scale = 1;
+static bool counters;
 static char seed[32] = "1";
+static bool coverage;
 
 static void kmsg(const char *fmt, ...)
 {
@@ -202,45 +210,61 @@ static void child(const struct test *t, int out)
 	_exit(127);
 }
 
-/* Read what the test prints until its process is gone or the time is up; too much output loses its middle. */
+/* Keep what came; too much output loses its middle. */
+static size_t keep(char *held, size_t len, const char *buf, size_t n)
+{
+	if (len + n > HELD_MAX) {
+		memmove(held + HELD_MAX / 2, held + len - HELD_MAX / 4, HELD_MAX / 4);
+		len = HELD_MAX / 2 + HELD_MAX / 4;
+	}
+	memcpy(held + len, buf, n);
+	return len + n;
+}
+
+/*
+ * Read what the test prints until its process is gone or the time is up. Its end is polled for, not slept for: a
+ * sleep lasts a tick of 10 ms.
+ */
 static size_t collect(int fd, pid_t pid, long deadline, char *held, struct outcome *o)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p[] = {
+		{ .fd = fd, .events = POLLIN },
+		{ .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN },
+	};
 	size_t len = 0;
-	bool gone = false;
+	char buf[4096];
 
+	if (p[1].fd < 0)
+		die("pidfd_open");
 	for (;;) {
-		char buf[4096];
+		long left = deadline - now_ms();
 		ssize_t n;
-		int ready = poll(&p, 1, gone ? 0 : 10);
 
-		if (ready > 0) {
+		poll(p, 2, left > 0 ? left : 0);
+		if (p[0].revents) {
 			n = read(fd, buf, sizeof(buf));
 			if (n > 0) {
-				if (len + n > HELD_MAX) {
-					memmove(held + HELD_MAX / 2, held + len - HELD_MAX / 4, HELD_MAX / 4);
-					len = HELD_MAX / 2 + HELD_MAX / 4;
-				}
-				memcpy(held + len, buf, n);
-				len += n;
-				if (now_ms() < deadline)
+				len = keep(held, len, buf, n);
+				if (left > 0)
 					continue;
+			} else {
+				p[0].fd = -1;
 			}
 		}
-		if (gone)
-			return len;
-		if (waitpid(pid, &o->status, WNOHANG) == pid) {
-			gone = true;
-		} else if (now_ms() > deadline) {
+		if (p[1].revents) {
+			waitpid(pid, &o->status, 0);
+			break;
+		}
+		if (left <= 0) {
 			o->timed_out = true;
 			put_file("/proc/sysrq-trigger", "t");
 			kill(-1, SIGKILL);
 			waitpid(pid, &o->status, 0);
-			gone = true;
-		} else if (ready > 0 && (p.revents & POLLHUP)) {
-			usleep(1000);
+			break;
 		}
 	}
+	close(p[1].fd);
+	return len;
 }
 
 /* Nothing of one test may run during the next. */
@@ -260,6 +284,8 @@ static void run(const struct test *t, char *held, size_t *len, struct outcome *o
 	int out[2];
 	pid_t pid;
 
+	if (counters)
+		count_begin();
 	kmsg("<6>mmuml: begin %s", t->name);
 	if (pipe2(out, O_CLOEXEC))
 		die("pipe");
@@ -272,6 +298,8 @@ static void run(const struct test *t, char *held, size_t *len, struct outcome *o
 	*len = collect(out[0], pid, now_ms() + 1000L * t->limit * scale, held, o);
 	close(out[0]);
 	o->strays = reap_strays();
+	if (counters)
+		count_end();
 	o->taint = taint() & ~before;
 	kmsg("<6>mmuml: end %s", t->name);
 }
@@ -312,9 +340,13 @@ static const char *tell(char *held, size_t len)
 
 static void report(int nr, const struct test *t, char *held, size_t len, const struct outcome *o)
 {
-	const char *reason = tell(held, len);
+	const char *reason;
 	int code = WIFEXITED(o->status) ? WEXITSTATUS(o->status) : -1;
 
+	/* Ours first: what the test reports under the same name, about a narrower stretch, is the last word. */
+	if (counters)
+		count_print(result);
+	reason = tell(held, len);
 	if (o->strays)
 		fprintf(result, "# left %d process(es) behind\n", o->strays);
 	if (o->timed_out)
@@ -332,6 +364,28 @@ static void report(int nr, const struct test *t, char *held, size_t len, const s
 	fflush(result);
 }
 
+/* What runs without any test: the boot, then this program itself in the place of a test. */
+static void idle_windows(char *held)
+{
+	struct test idle = { "(idle)", "../init", "idle", 5 };
+
+	if (!coverage)
+		return;
+	if (counters_open())
+		die("the kernel has no counters: /sys/kernel/debug/gcov");
+	counters_take("(boot)");
+	for (int i = 0; i < 4; i++) {
+		struct outcome o = { 0 };
+		size_t len;
+
+		counters_reset();
+		run(&idle, held, &len, &o);
+		/* The first one also fills caches. */
+		if (i)
+			counters_take(idle.name);
+	}
+}
+
 static void run_tests(void)
 {
 	static char held[HELD_MAX + 4096];
@@ -341,13 +395,16 @@ static void run_tests(void)
 	tests = read_plan(&n);
 	fprintf(result, "KTAP version 1\n1..%d\n# seed %s\n", n, seed);
 	fflush(result);
+	idle_windows(held);
 	for (int i = 0; i < n; i++) {
 		struct outcome o = { 0 };
 		size_t len;
 
 		fprintf(result, "# begin %s\n", tests[i].name);
 		fflush(result);
+		counters_reset();
 		run(&tests[i], held, &len, &o);
+		counters_take(tests[i].name);
 		report(i + 1, &tests[i], held, len, &o);
 	}
 	fprintf(result, "# done %d\n", n);
@@ -378,7 +435,7 @@ static void shell(void)
 		setenv("PATH", "/bin:/tests", 1);
 		setenv("HOME", "/tmp", 1);
 		setenv("PS1", "mmuml:\\w# ", 1);
-		if (system("/bin/busybox --install -s /bin"))
+		if (symlink("busybox", "/bin/sh") || system("busybox --install -s /bin"))
 			perror("busybox --install");
 		execl("/bin/busybox", "sh", "-i", NULL);
 		_exit(127);
@@ -400,11 +457,13 @@ static void open_result_channel(void)
 	result = fdopen(fd, "w");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const char *word;
 	bool interactive;
 
+	if (argc > 2 && !strcmp(argv[2], "idle") && getpid() != 1)
+		return 0;
 	mounts();
 	swap_on();
 	word = cmdline_word("mmuml.mode");
@@ -415,6 +474,9 @@ int main(void)
 	word = cmdline_word("mmuml.seed");
 	if (word)
 		snprintf(seed, sizeof(seed), "%s", word);
+	coverage = cmdline_word("mmuml.coverage");
+	word = cmdline_word("mmuml.counters");
+	counters = word && !strcmp(word, "1");
 	if (interactive) {
 		shell();
 	} else {

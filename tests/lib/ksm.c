@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* KSM: exact numbers of scans, and its counters. */
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "mm.h"
@@ -31,24 +32,60 @@ static int set(const char *name, long value)
 	return mm_write_file(path, text);
 }
 
-/*
- * Between two scans ksmd sleeps so long that only a changed sleep_millisecs wakes it: each change is one
- * scan. A change that falls into a scan has no effect, so it is repeated until the scan is counted.
- */
-static int step(long until)
+/* The state letter of ksmd in /proc/PID/stat; 0 if there is no such thread. Kernel threads have low numbers. */
+static char ksmd_state(void)
 {
-	long sleep_ms = 1000 * 1000;
-	int err;
+	static int pid;
+	char path[64], text[256];
 
+	for (int i = 2; !pid && i < 1000; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/comm", i);
+		if (mm_read_file(path, text, sizeof(text)) > 0 && !strcmp(text, "ksmd\n"))
+			pid = i;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	return mm_read_file(path, text, sizeof(text)) > 0 && strchr(text, ')') ? strchr(text, ')')[2] : 0;
+}
+
+static int wait_for_scan(long until)
+{
 	for (int ms = 0; mm_ksm_stat("full_scans") < until; ms += POLL_MS) {
 		if (ms > SCAN_TIMEOUT_MS)
 			return -ETIMEDOUT;
-		err = set("sleep_millisecs", ++sleep_ms);
-		if (err)
-			return err;
 		usleep(POLL_MS * 1000);
 	}
 	return 0;
+}
+
+/*
+ * A time to sleep that no scan will see the end of, and each time another: ksmd compares what it slept for with what
+ * is set now, and would sleep on for a value that came back before it looked.
+ */
+static int set_long_sleep(void)
+{
+	static long ms;
+
+	if (!ms)
+		ms = 1000 * 1000 + 1000 * (getpid() % 1000);
+	return set("sleep_millisecs", ++ms);
+}
+
+/*
+ * Between two scans ksmd sleeps so long that only a changed sleep_millisecs wakes it: each change is one
+ * scan. A change before it sleeps would be lost, one too many be a second scan; it sleeps interruptibly nowhere
+ * else (mm/ksm.c: ksm_scan_thread()).
+ */
+static int next_scan(long until)
+{
+	int err;
+
+	for (int ms = 0; ksmd_state() != 'S'; ms += POLL_MS) {
+		if (ms > SCAN_TIMEOUT_MS)
+			return -ETIMEDOUT;
+		usleep(POLL_MS * 1000);
+	}
+	err = set_long_sleep();
+	return err ? err : wait_for_scan(until);
 }
 
 int mm_ksm_scan(unsigned int passes)
@@ -63,12 +100,15 @@ int mm_ksm_scan(unsigned int passes)
 	/* No page limit: a scan that ends in the middle would leave the next one to begin there. */
 	err = set("pages_to_scan", 0x7fffffff);
 	if (!err)
-		err = set("sleep_millisecs", 1000 * 1000);
+		err = set_long_sleep();
 	scans = mm_ksm_stat("full_scans");
+	/* The first scan begins at once. */
 	if (!err)
 		err = set("run", 1);
-	for (unsigned int i = 1; i <= passes && !err; i++)
-		err = step(scans + i);
+	if (!err && passes)
+		err = wait_for_scan(scans + 1);
+	for (unsigned int i = 2; i <= passes && !err; i++)
+		err = next_scan(scans + i);
 	set("run", 0);
 	set("pages_to_scan", to_scan);
 	set("sleep_millisecs", sleep_ms);

@@ -96,13 +96,6 @@ long mm_cgroup_stat(const struct mm_cgroup *cg, const char *name)
 	return found;
 }
 
-/* The periodic flush runs every FLUSH_TIME, 2 s (mm/memcontrol.c); nothing asks for one before its time. */
-void mm_cgroup_settle(void)
-{
-	mm_settle();
-	usleep(2200 * 1000);
-}
-
 int mm_cgroup_reclaim(const struct mm_cgroup *cg, size_t bytes)
 {
 	char text[32];

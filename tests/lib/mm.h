@@ -140,6 +140,13 @@ void mm_snap_free(struct mm_snap *s);
 /* Report a counter of this test to the host (KTAP diagnostic "# counter NAME VALUE"), for compare and expect. */
 void mm_report(const char *name, long value);
 
+/* What the stretch of a test between the two calls costs, reported under the same names: "vmstat:NAME" and, if the
+ * kernel has LOCK_STAT, "lock:CLASS"; @names ends with NULL, holds at most 24 and outlives the stretch. NULL if a
+ * name has no such form or memory is short. mm_cost_end() reports and frees. */
+struct mm_cost;
+struct mm_cost *mm_cost_begin(const char *const *names);
+void mm_cost_end(struct mm_cost *cost);
+
 /* Wait (at most ~2 s) until RCU-freed objects and lru_add batches are drained, so that counts can be compared. */
 void mm_settle(void);
 
@@ -172,8 +179,6 @@ int mm_cgroup_remove(struct mm_cgroup *cg);
 int mm_cgroup_write(const struct mm_cgroup *cg, const char *file, const char *text);
 long mm_cgroup_read(const struct mm_cgroup *cg, const char *file); /* the number in it; -ERANGE for "max" */
 long mm_cgroup_stat(const struct mm_cgroup *cg, const char *name);	/* a line of memory.stat */
-/* memory.stat and its like lag behind by up to 64 events a CPU until the kernel's own flush: wait for it (2.3 s). */
-void mm_cgroup_settle(void);
 int mm_cgroup_reclaim(const struct mm_cgroup *cg, size_t bytes);	/* 0, or -EAGAIN if it fell short */
 
 /* ---- KSM (ksm.c) ---- */
@@ -222,7 +227,7 @@ size_t mm_moved(const uint64_t *was, const uint64_t *is, size_t n);
 
 /* ---- pins (pin.c) ---- */
 
-struct mm_pin { int fd; unsigned int kind; };
+struct mm_pin { int fd; unsigned int kind; void *reader; };
 const char *mm_need_pin(void);				/* io_uring registered buffers */
 const char *mm_need_gup_test(void);
 /* FOLL_LONGTERM pins of [p, p+len) through IORING_REGISTER_BUFFERS (each segment at most 1 GB). */
@@ -231,6 +236,12 @@ int mm_pin_uring(struct mm_pin *pin, void *p, size_t len);
 int mm_pin_uring_stride(struct mm_pin *pin, void *p, size_t len, unsigned int stride);
 /* pin_user_pages() through /sys/kernel/debug/gup_test (PIN_LONGTERM_TEST_*); one at a time, else -EBUSY. */
 int mm_pin_gup(struct mm_pin *pin, void *p, size_t len);
+/* The same to read only: the way to pin pages of a file on disk, which io_uring and mm_pin_gup() refuse. */
+int mm_pin_gup_read(struct mm_pin *pin, void *p, size_t len);
+/* Pins of short-lived I/O (FOLL_PIN alone), which do not move the pages out of a CMA area first: of a thread
+ * whose process_vm_readv() of at most 512 pages waits for a userfaultfd. */
+const char *mm_need_pin_short(void);
+int mm_pin_short(struct mm_pin *pin, void *p, size_t len);
 void mm_unpin(struct mm_pin *pin);
 
 /* ---- processes (fork.c) ---- */

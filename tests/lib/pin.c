@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Long-term pins of user pages, by io_uring's registered buffers and by the kernel's gup_test. */
+/* Pins of user pages: by io_uring's registered buffers, by the kernel's gup_test, by a process_vm_readv(). */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -9,6 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include <linux/io_uring.h>
+#include <linux/userfaultfd.h>
 
 #include "mm.h"
 
@@ -16,7 +19,10 @@
 #define MAX_SEGMENT	(1UL << 30)	/* io_uring/rsrc.c: SZ_1G */
 #define MAX_SEGMENTS	(1U << 14)	/* io_uring/rsrc.c: IORING_MAX_REG_BUFFERS */
 
-enum { PIN_NONE, PIN_URING, PIN_GUP };
+/* mm/process_vm_access.c pins as many pages at once as two pages hold pointers. */
+#define MAX_SHORT	(512 * PAGE)
+
+enum { PIN_NONE, PIN_URING, PIN_GUP, PIN_SHORT };
 
 /* From mm/gup_test.h, which is no uapi header. */
 struct pin_longterm_test {
@@ -109,12 +115,12 @@ int mm_pin_uring_stride(struct mm_pin *pin, void *p, size_t len, unsigned int st
 	return pin_range(pin, p, len, PAGE, stride * PAGE);
 }
 
-int mm_pin_gup(struct mm_pin *pin, void *p, size_t len)
+static int pin_gup(struct mm_pin *pin, void *p, size_t len, uint32_t flags)
 {
 	struct pin_longterm_test args = {
 		.addr = (uintptr_t)p,
 		.size = len,
-		.flags = PIN_LONGTERM_TEST_FLAG_USE_WRITE,
+		.flags = flags,
 	};
 	int err;
 
@@ -136,6 +142,115 @@ int mm_pin_gup(struct mm_pin *pin, void *p, size_t len)
 	return 0;
 }
 
+int mm_pin_gup(struct mm_pin *pin, void *p, size_t len)
+{
+	return pin_gup(pin, p, len, PIN_LONGTERM_TEST_FLAG_USE_WRITE);
+}
+
+int mm_pin_gup_read(struct mm_pin *pin, void *p, size_t len)
+{
+	return pin_gup(pin, p, len, 0);
+}
+
+/* A thread that reads [from, from+len) into a place whose pages are missing until the userfaultfd is closed. */
+struct reader {
+	pthread_t thread;
+	struct iovec from, to;
+};
+
+static void *read_blocked(void *arg)
+{
+	struct reader *r = arg;
+
+	return (void *)process_vm_readv(getpid(), &r->to, 1, &r->from, 1, 0);
+}
+
+/* A userfaultfd that watches the range; the descriptor. */
+static int watch(void *p, size_t len)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)p, len },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int err, fd = mm_userfaultfd(O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (!ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &reg))
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+const char *mm_need_pin_short(void)
+{
+	int fd = mm_userfaultfd(O_CLOEXEC);
+
+	if (fd < 0)
+		return "USERFAULTFD";
+	close(fd);
+	return NULL;
+}
+
+static int reader_end(struct mm_pin *pin)
+{
+	struct reader *r = pin->reader;
+	void *ret = NULL;
+	int err;
+
+	close(pin->fd);
+	err = -pthread_join(r->thread, &ret);
+	if (!err && (ssize_t)ret != (ssize_t)r->from.iov_len)
+		err = -EFAULT;
+	munmap(r->to.iov_base, r->to.iov_len);
+	free(r);
+	pin->reader = NULL;
+	return err;
+}
+
+int mm_pin_short(struct mm_pin *pin, void *p, size_t len)
+{
+	struct pollfd fault = { .events = POLLIN };
+	struct reader *r;
+	int err;
+
+	pin->fd = -1;
+	pin->kind = PIN_NONE;
+	if (len > MAX_SHORT)
+		return -EINVAL;
+	r = malloc(sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	r->from = (struct iovec) { p, len };
+	r->to = (struct iovec) { mm_map_aligned(len, PAGE), len };
+	if (!r->to.iov_base) {
+		free(r);
+		return -ENOMEM;
+	}
+	err = fault.fd = pin->fd = watch(r->to.iov_base, len);
+	if (err >= 0)
+		err = -pthread_create(&r->thread, NULL, read_blocked, r);
+	if (err) {
+		if (pin->fd >= 0)
+			close(pin->fd);
+		pin->fd = -1;
+		munmap(r->to.iov_base, len);
+		free(r);
+		return err;
+	}
+	pin->reader = r;
+	/* The pages are pinned before the first byte is copied. */
+	if (poll(&fault, 1, 2000) != 1) {
+		err = reader_end(pin);
+		pin->fd = -1;
+		return err ? err : -ETIMEDOUT;
+	}
+	pin->kind = PIN_SHORT;
+	return 0;
+}
+
 /* Ask for the end of the pins first: what a ring still holds at its close goes later, in a worker. */
 void mm_unpin(struct mm_pin *pin)
 {
@@ -145,7 +260,9 @@ void mm_unpin(struct mm_pin *pin)
 		ioctl(pin->fd, PIN_LONGTERM_TEST_STOP);
 		gup_busy = false;
 	}
-	if (pin->kind != PIN_NONE)
+	if (pin->kind == PIN_SHORT)
+		reader_end(pin);
+	else if (pin->kind != PIN_NONE)
 		close(pin->fd);
 	pin->kind = PIN_NONE;
 	pin->fd = -1;

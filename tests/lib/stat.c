@@ -211,20 +211,93 @@ static bool of_class(const char *line, const char *name, const char **numbers)
 	return line == colon;
 }
 
-long mm_lock_count(const char *class_name)
+/*
+ * Add to n[i] the acquisitions of class names[i], for all classes in one reading. Each read() takes locks itself,
+ * those of the page table among them, so there should be few: a page at a time is what the kernel gives.
+ */
+static int count_locks(const char *const *names, long *n, int nr)
 {
+	static char buf[PAGE];
 	const char *numbers;
-	long sum = 0, n;
 	char line[512];
+	long acquired;
 	FILE *f;
 
 	f = fopen("/proc/lock_stat", "re");
 	if (!f)
 		return -errno;
+	setvbuf(f, buf, _IOFBF, sizeof(buf));
 	while (fgets(line, sizeof(line), f))
-		if (of_class(line, class_name, &numbers) &&
-		    sscanf(numbers, "%*s %*s %*s %*s %*s %*s %*s %ld", &n) == 1)
-			sum += n;
+		for (int i = 0; i < nr; i++)
+			if (names[i] && of_class(line, names[i], &numbers) &&
+			    sscanf(numbers, "%*s %*s %*s %*s %*s %*s %*s %ld", &acquired) == 1)
+				n[i] += acquired;
 	fclose(f);
-	return sum;
+	return 0;
+}
+
+long mm_lock_count(const char *class_name)
+{
+	long sum = 0;
+	int err = count_locks(&class_name, &sum, 1);
+
+	return err ? err : sum;
+}
+
+/* ---- what a stretch of a test costs ---- */
+
+#define COST_NAMES	24
+#define LOCK_PREFIX	"lock:"
+#define VMSTAT_PREFIX	"vmstat:"
+
+struct mm_cost {
+	const char *const *names;
+	const char *locks[COST_NAMES];		/* the class of names[i], NULL if that is no lock */
+	long before[COST_NAMES];
+	struct mm_snap *snap;
+	int nr;
+	bool lock_stat;
+};
+
+struct mm_cost *mm_cost_begin(const char *const *names)
+{
+	struct mm_cost *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->names = names;
+	for (; names[c->nr]; c->nr++) {
+		if (c->nr == COST_NAMES)
+			goto fail;
+		if (!strncmp(names[c->nr], LOCK_PREFIX, strlen(LOCK_PREFIX)))
+			c->locks[c->nr] = names[c->nr] + strlen(LOCK_PREFIX);
+		else if (strncmp(names[c->nr], VMSTAT_PREFIX, strlen(VMSTAT_PREFIX)))
+			goto fail;
+	}
+	c->snap = mm_snap();
+	if (!c->snap)
+		goto fail;
+	c->lock_stat = !count_locks(c->locks, c->before, c->nr);
+	return c;
+fail:
+	free(c);
+	return NULL;
+}
+
+void mm_cost_end(struct mm_cost *c)
+{
+	long after[COST_NAMES] = { 0 };
+
+	if (!c)
+		return;
+	if (c->lock_stat)
+		count_locks(c->locks, after, c->nr);
+	for (int i = 0; i < c->nr; i++) {
+		if (!c->locks[i])
+			mm_report(c->names[i], mm_delta(c->snap, c->names[i] + strlen(VMSTAT_PREFIX)));
+		else if (c->lock_stat)
+			mm_report(c->names[i], after[i] - c->before[i]);
+	}
+	mm_snap_free(c->snap);
+	free(c);
 }

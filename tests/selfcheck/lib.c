@@ -663,29 +663,6 @@ TEST(memcg_charges)
 	EXPECT_EQ(-ENOENT, mm_cgroup_read(&c->cg, "memory.current"));
 }
 
-/* the small numbers of memory.stat are right after mm_cgroup_settle() */
-TEST(memcg_settles)
-{
-	struct mm_cgroup cg;
-	char *p = mm_map_aligned(10 * PAGE, PAGE);
-	long anon;
-
-	NEED(mm_need_memcg());
-	ASSERT_NE(NULL, p);
-	ASSERT_EQ(0, mm_cgroup_create(&cg, "selfcheck2"));
-	ASSERT_EQ(0, mm_cgroup_enter(&cg));
-	mm_settle();
-	EXPECT_LE(0, mm_cgroup_stat(&cg, "anon"));
-	mm_cgroup_settle();
-	anon = mm_cgroup_stat(&cg, "anon");
-	mm_touch_write(p, 10 * PAGE);
-	mm_cgroup_settle();
-	EXPECT_EQ(anon + 10 * (long)PAGE, mm_cgroup_stat(&cg, "anon"));
-	ASSERT_EQ(0, mm_cgroup_leave());
-	ASSERT_EQ(0, munmap(p, 10 * PAGE));
-	EXPECT_EQ(0, mm_cgroup_remove(&cg));
-}
-
 /* ---- ksm.c ---- */
 
 /* equal pages become one frame within a known number of scans, and unmerging parts them */
