@@ -13,7 +13,7 @@ FIXTURE(unpinned)
 {
 	struct mm_stage *stage;
 	struct mm_tree *tree;
-	struct cost cost;
+	struct mm_cost *cost;
 	char *p;
 	uint64_t was[N], is[N];
 };
@@ -57,7 +57,6 @@ FIXTURE_TEARDOWN(unpinned)
 {
 	if (self->tree)
 		mm_tree_end(self->tree);
-	mm_snap_free(self->cost.snap);
 	mm_stage_end(self->stage);
 	munmap(self->p, LEN + variant->vmas * PAGE);
 }
@@ -78,9 +77,10 @@ TEST_F(unpinned, moved)
 
 	ASSERT_EQ(0, all_pfns(self->p, variant->vmas, self->was));
 	mm_stage_open(self->stage);
-	ASSERT_TRUE(cost_begin(&self->cost));
+	self->cost = mm_cost_begin(compact_cost);
+	ASSERT_NE(NULL, self->cost);
 	ASSERT_EQ(0, mm_compact());
-	cost_report(&self->cost);
+	mm_cost_end(self->cost);
 	ASSERT_EQ(0, all_pfns(self->p, variant->vmas, self->is));
 	EXPECT_EQ(N, mm_moved(self->was, self->is, N));
 	for (int i = 0; i < N; i++)

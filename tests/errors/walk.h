@@ -32,6 +32,7 @@ struct walk {
 
 	char *p, *q;				/* the memory under test */
 	size_t len;
+	int seed;				/* of the bytes in it */
 	int fd;
 
 	int nth, injected, failed;
@@ -197,6 +198,31 @@ static int walk_after(int nth, int ret, void *arg)
 static inline bool walk_map(char *p, size_t len)
 {
 	return mmap(p, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p;
+}
+
+/* expect every byte of the region */
+static inline void walk_bytes(struct walk *w)
+{
+	struct __test_metadata *_metadata = w->_metadata;
+
+	EXPECT_EQ(-1, mm_check(w->p, w->len, w->seed));
+}
+
+/*
+ * A walk over calls that split: @pages filled pages, the second third of them at w->q; false if they could not be mapped.
+ */
+static inline bool walk_split_region(struct walk *w, struct __test_metadata *metadata, int pages, int seed)
+{
+	*w = (struct walk) {
+		._metadata = metadata, .len = pages * PAGE, .seed = seed, .error = ENOMEM, .intact = walk_bytes,
+		.may_split = true,
+	};
+	w->p = mm_map_aligned(w->len, PAGE);
+	if (!w->p)
+		return false;
+	w->q = w->p + pages / 3 * PAGE;
+	mm_fill(w->p, w->len, seed);
+	return true;
 }
 
 static int walk_call(void *arg)

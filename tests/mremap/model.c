@@ -16,7 +16,6 @@
 #include <stdarg.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "mm.h"
 
@@ -27,7 +26,7 @@
 #define MAX_ACTORS	4
 #define MAX_LOCK	16			/* pages that one mlock() populates */
 #define SCRATCH		16			/* pages that one write step fills at most */
-#define REDUCE_S	6			/* how long to look for fewer steps that fail */
+#define REDUCE_RUNS	500			/* how often to look for fewer steps that fail */
 #define ANSWER_MS	15000			/* a step that takes longer hangs */
 #define END		(-1)
 
@@ -1187,15 +1186,16 @@ static int shortest_prefix(int fails, const bool *skip)
 }
 
 /* Leave out @chunk steps at a time, as long as the rest still fails; whether any could be left out. */
-static bool reduce_by(int chunk, int n, bool *skip, time_t until)
+static bool reduce_by(int chunk, int n, bool *skip, int *runs)
 {
 	bool before[MAX_STEPS], any = false;
 
-	for (int at = 0; at < n && time(NULL) < until; at += chunk) {
+	for (int at = 0; at < n && *runs > 0; at += chunk) {
 		memcpy(before, skip, sizeof(before));
 		memset(skip + at, true, at + chunk < n ? chunk : n - at);
 		if (!memcmp(before, skip, sizeof(before)))
 			continue;
+		--*runs;
 		if (run(n, skip))
 			any = true;
 		else
@@ -1206,11 +1206,11 @@ static bool reduce_by(int chunk, int n, bool *skip, time_t until)
 
 static void reduce(int n, bool *skip)
 {
-	time_t until = time(NULL) + REDUCE_S;
+	int runs = REDUCE_RUNS;
 
 	for (int chunk = n / 2; chunk > 1; chunk /= 2)
-		reduce_by(chunk, n, skip, until);
-	while (reduce_by(1, n, skip, until))
+		reduce_by(chunk, n, skip, &runs);
+	while (reduce_by(1, n, skip, &runs))
 		;
 	run(n, skip);
 }

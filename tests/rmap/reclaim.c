@@ -28,14 +28,6 @@ static int in_memory(const void *p)
 	return n;
 }
 
-/* Reclaim the group until its pages are on the disk only: neither mapped nor cached; how many are not. */
-static int drop(const struct mm_cgroup *cg, const void *p)
-{
-	for (int i = 0; i < 100 && in_memory(p); i++)
-		mm_cgroup_reclaim(cg, LEN);
-	return in_memory(p);
-}
-
 /* These run in the processes of a tree. */
 static int wrong_bytes(void *arg)
 {
@@ -138,7 +130,7 @@ TEST_F(reclaim, round_trip)
 	long swap_kb = mm_status(0, "VmSwap");
 	uint64_t slots[PAGES];
 
-	EXPECT_EQ(0, drop(&self->cg, region));
+	EXPECT_EQ(0, mm_cgroup_drop(&self->cg, region, LEN));
 	EXPECT_EQ(PAGES, mm_count_swapped(0, region, LEN));
 	swap_slots(region, slots);
 	EXPECT_EQ(0, doubles(slots));
@@ -159,11 +151,11 @@ TEST_F(reclaim, clean_not_rewritten)
 	uint64_t first[PAGES], second[PAGES];
 	struct mm_snap *before;
 
-	ASSERT_EQ(0, drop(&self->cg, region));
+	ASSERT_EQ(0, mm_cgroup_drop(&self->cg, region, LEN));
 	swap_slots(region, first);
 	mm_touch_read(region, LEN);
 	before = mm_snap();
-	ASSERT_EQ(0, drop(&self->cg, region));
+	ASSERT_EQ(0, mm_cgroup_drop(&self->cg, region, LEN));
 	swap_slots(region, second);
 	EXPECT_EQ(0, mm_delta(before, "pswpout"));
 	EXPECT_EQ(0, memcmp(first, second, sizeof(first)));
@@ -176,11 +168,11 @@ TEST_F(reclaim, dirty_rewritten)
 {
 	struct mm_snap *before;
 
-	ASSERT_EQ(0, drop(&self->cg, region));
+	ASSERT_EQ(0, mm_cgroup_drop(&self->cg, region, LEN));
 	mm_touch_read(region, LEN);
 	region[5 * PAGE + 7] ^= 0xff;
 	before = mm_snap();
-	ASSERT_EQ(0, drop(&self->cg, region));
+	ASSERT_EQ(0, mm_cgroup_drop(&self->cg, region, LEN));
 	EXPECT_EQ(1, mm_delta(before, "pswpout"));
 	EXPECT_EQ(5 * PAGE + 7, mm_check(region, LEN, SEED));
 	region[5 * PAGE + 7] ^= 0xff;
@@ -193,7 +185,7 @@ TEST_F(reclaim, slots_freed)
 {
 	size_t part = LEN / 4;
 
-	ASSERT_EQ(0, drop(&self->cg, region));
+	ASSERT_EQ(0, mm_cgroup_drop(&self->cg, region, LEN));
 	ASSERT_EQ(PAGES, mm_swap_used() - self->swap_used);
 	ASSERT_EQ(0, madvise(region, part, MADV_DONTNEED));
 	EXPECT_EQ(PAGES * 3 / 4, mm_swap_used() - self->swap_used);
@@ -217,7 +209,7 @@ TEST_F(reclaim, fork_tree)
 	ASSERT_NE(NULL, self->t);
 	EXPECT_EQ(NODES + 1, mm_kpagecount(mm_pfn(0, region)));
 	before = mm_snap();
-	EXPECT_EQ(0, drop(&self->cg, region));
+	EXPECT_EQ(0, mm_cgroup_drop(&self->cg, region, LEN));
 	EXPECT_EQ(PAGES, mm_delta(before, "pswpout"));
 	EXPECT_EQ(PAGES, mm_swap_used() - self->swap_used);
 	EXPECT_EQ(PAGES, mm_count_swapped(0, region, LEN));
@@ -240,7 +232,7 @@ TEST_F(reclaim, cow_after_swap)
 {
 	self->t = mm_tree_fork(2, 1, NULL, NULL);
 	ASSERT_NE(NULL, self->t);
-	ASSERT_EQ(0, drop(&self->cg, region));
+	ASSERT_EQ(0, mm_cgroup_drop(&self->cg, region, LEN));
 	ASSERT_EQ(0, mm_tree_call(self->t, 0, fill_again, (void *)(SEED + 1L)));
 	EXPECT_EQ(0, mm_tree_call(self->t, 0, wrong_for, (void *)(SEED + 1L)));
 	EXPECT_EQ(0, same_pages(mm_tree_pid(self->t, 0)));
@@ -256,7 +248,7 @@ TEST_F(reclaim, cow_after_swap)
 /* children that are forked while the pages are swapped out share the slots and free none of them */
 TEST_F(reclaim, fork_of_swapped)
 {
-	ASSERT_EQ(0, drop(&self->cg, region));
+	ASSERT_EQ(0, mm_cgroup_drop(&self->cg, region, LEN));
 	self->t = mm_tree_fork(1, 3, NULL, NULL);
 	ASSERT_NE(NULL, self->t);
 	EXPECT_EQ(PAGES, mm_swap_used() - self->swap_used);
@@ -274,7 +266,7 @@ TEST_F(reclaim, swapoff)
 {
 	self->t = mm_tree_fork(2, 2, NULL, NULL);
 	ASSERT_NE(NULL, self->t);
-	ASSERT_EQ(0, drop(&self->cg, region));
+	ASSERT_EQ(0, mm_cgroup_drop(&self->cg, region, LEN));
 	ASSERT_EQ(PAGES, mm_count_swapped(0, region, LEN));
 	ASSERT_EQ(0, mm_swap_cycle());
 	EXPECT_EQ(0, mm_swap_used());
@@ -353,7 +345,7 @@ TEST_F(reclaim, nothing_left)
 
 	self->t = mm_tree_fork(2, 2, NULL, NULL);
 	ASSERT_NE(NULL, self->t);
-	ASSERT_EQ(0, drop(&self->cg, region));
+	ASSERT_EQ(0, mm_cgroup_drop(&self->cg, region, LEN));
 	ASSERT_EQ(0, mm_tree_call(self->t, 3, fill_again, (void *)(SEED + 4L)));
 	ASSERT_EQ(0, mm_tree_call(self->t, 2, wrong_bytes, NULL));
 	EXPECT_LT(0, mm_objects_since(&base).chain);
@@ -429,7 +421,7 @@ TEST_F(mapped, file_tree)
 	count_processes(self->t, touch);
 	mm_touch_read(region, LEN);
 	ASSERT_EQ(NODES + 1, mm_kpagecount(mm_pfn(0, region)));
-	EXPECT_EQ(0, drop(&self->cg, region));
+	EXPECT_EQ(0, mm_cgroup_drop(&self->cg, region, LEN));
 	EXPECT_EQ(0, mm_count_present(0, region, LEN));
 	for (int i = 0; i < NODES; i++) {
 		EXPECT_EQ(0, mm_count_present(mm_tree_pid(self->t, i), region, LEN));
