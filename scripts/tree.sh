@@ -3,24 +3,32 @@
 # Make the kernel tree of a stack of changes: base, uml-config/patches, the series, one commit each.
 # usage: scripts/tree.sh          bring build/trees/NAME to the stack that S= and LINUX= ask for
 #        scripts/tree.sh --name   print NAME
-#        scripts/tree.sh --series print the names of the stack's changes, one a line
-# A patch that does not apply leaves the tree as it was.
+#        scripts/tree.sh --since  print the commit below the series: what differs from it is the change under study.
+#                                 With LINUX= and no S=: SINCE=, or what is uncommitted, or the last commit
+#        scripts/tree.sh --series print the stack's changes, one a line
+#        scripts/tree.sh --patches print the paths of their patches, one a line
+#        scripts/tree.sh --commit make the stack's commit in build/git, no work tree, and print it
+# S is a list of changes, separated by commas: names below mm-changes/, directories of patches, mail boxes; "default" and
+# "none" are what they say; NAME@N stands for the first N patches of one, and git:REV in the first place for that commit of LINUX (of build/git without LINUX).
+# FROM=NAME: a tree that is made anew starts as a copy of that one. A patch that does not apply leaves the tree as it was.
 set -eu
 . scripts/lib.sh
 
 S=${S-}
 LINUX=${LINUX-}
+FROM=${FROM-}
 
 # The default stack belongs to the pinned kernel; a user's own tree is tested as it is.
 series_names()
 {
-	if [ "$S" = none ]; then
-		return 0
-	elif [ -n "$S" ]; then
-		echo "$S" | tr ',' '\n'
-	elif [ -z "$LINUX" ]; then
-		grep -v '^#' mm-changes/series || true
-	fi
+	[ -n "$S$LINUX" ] || S=default
+	echo "$S" | tr ',' '\n' | while read -r c; do
+		case $c in
+		default) sed '/^#/d; /^$/d' mm-changes/series ;;
+		none | git:* | '') ;;
+		*) echo "$c" ;;
+		esac
+	done
 }
 
 slug()
@@ -28,16 +36,42 @@ slug()
 	printf '%s' "$1" | tr -c 'A-Za-z0-9._-' '+'
 }
 
+# The commit that S=git:REV,... asks for; nothing otherwise.
+revision()
+{
+	case $S in git:*) ;; *) return 0 ;; esac
+	rev=${S#git:}
+	rev=${rev%%,*}
+	if [ -n "$LINUX" ]; then
+		git -c safe.directory='*' -C "$LINUX" rev-parse -q --verify "$rev^{commit}" 2>/dev/null
+	else
+		kgit rev-parse -q --verify "$rev^{commit}" 2>/dev/null
+	fi || die $EX_USAGE "no commit $rev" "${LINUX:-build/git} has none of that name" \
+		  "git -C ${LINUX:-build/git} log --oneline -5"
+}
+
+# One element of the stack in the tree's name: where a path points matters, not only its last part. Two trees do for all
+# the steps of a series, for a step is compared with the one before it.
+element()
+{
+	case $1 in
+	*@*[02468]) echo "$(element "${1%@*}")-even" ;;
+	*@*[13579]) echo "$(element "${1%@*}")-odd" ;;
+	git:*) echo "git-$(revision | cut -c1-12)" ;;
+	*/*) printf '%s-%s\n' "$(slug "$(basename "$1")")" "$(realpath -m -- "$1" | cksum | cut -d' ' -f1)" ;;
+	*) slug "$1"; echo ;;
+	esac
+}
+
 tree_name()
 {
-	stack=${S:-default}
+	stack=$(echo "${S:-default}" | tr ',' '\n' | while read -r e; do element "$e"; done | paste -sd+)
 	if [ -n "$LINUX" ]; then
 		path=$(realpath -- "$LINUX" 2>/dev/null || echo "$LINUX")
 		sum=$(printf '%s' "$path" | cksum | cut -d' ' -f1)
-		echo "linux-$(slug "$(basename "$path")")-$sum${S:+-$(slug "$S")}"
+		echo "linux-$(slug "$(basename "$path")")-$sum${S:+-$stack}"
 	else
-		slug "$stack"
-		echo
+		echo "$stack"
 	fi
 }
 
@@ -56,14 +90,78 @@ near()
 	find mm-changes -mindepth 1 -maxdepth 1 -type d -printf '%f ' | sed 's/ $//'
 }
 
+# from_mail FILE DIR: the patches of a mail box as a change's directory, decoded, in the order that "[PATCH n/m]" states;
+# mails without a diff (cover letters, answers) are left out.
+from_mail()
+{
+	rm -rf "$2"
+	mkdir -p "$2/mail"
+	kgit mailsplit -o"$2/mail" "$1" >/dev/null 2>"$BUILD/mail.log" ||
+		die $EX_USAGE "$1 is not a mail box" "$(head -n 1 "$BUILD/mail.log")" "git format-patch --stdout REV..REV > $1"
+	for m in "$2"/mail/[0-9]*; do
+		kgit mailinfo "$2/body" "$2/diff" < "$m" > "$2/info" 2>/dev/null || continue
+		grep -q '^diff --git ' "$2/diff" || continue
+		nr=$(sed -n 's/^Subject:.*\[[^]]*[^0-9]0*\([0-9][0-9]*\)\/[0-9][0-9]*\].*/\1/p' "$m" | head -n 1)
+		field() { sed -n "s/^$1: //p" "$2/info"; }
+		name=$(printf '%04d-%s.patch' "${nr:-$(basename "$m" | sed 's/^0*//')}" \
+			"$(field Subject "$2" | tr -cs 'A-Za-z0-9._\n' '-' | cut -c1-52 | sed 's/[-.]*$//')")
+		{
+			echo "From $(printf '%040d' 0) Mon Sep 17 00:00:00 2001"
+			echo "From: $(field Author "$2") <$(field Email "$2")>"
+			echo "Date: $(field Date "$2")"
+			echo "Subject: [PATCH] $(field Subject "$2")"
+			echo
+			cat "$2/body" "$2/diff"
+		} > "$2/$name"
+	done
+	rm -rf "$2/mail" "$2/body" "$2/diff" "$2/info"
+	(cd "$2" && find . -name '*.patch' -printf '%f\n' | sort > series)
+}
+
+# change_dir CHANGE: the directory with its series and patches; made below build/series for what has no series yet.
+change_dir()
+{
+	made=$BUILD/series/$(element "$1")
+	if [ -f "mm-changes/$1/series" ]; then
+		made=mm-changes/$1
+	elif [ -f "$1/series" ]; then
+		made=$1
+	elif [ -d "$1" ]; then
+		rm -rf "$made"
+		mkdir -p "$made"
+		find "$1" -maxdepth 1 -name '*.patch' -type f -exec cp {} "$made/" \;
+		(cd "$made" && find . -name '*.patch' -printf '%f\n' | grep -v '^0000-' | sort > series) || true
+	elif [ -f "$1" ]; then
+		from_mail "$1" "$made"
+	else
+		die $EX_USAGE "no change named $1" "there is no mm-changes/$1/series" "make list  (changes: $(near))"
+	fi
+	if [ ! -s "$made/series" ] || [ -z "$(patches_of "$made/series")" ]; then
+		die $EX_USAGE "the series of $1 is empty" "no patch in $made/series" "make new-change NAME=x; make import NAME=x MBOX=file"
+	fi
+	echo "$made"
+}
+
+# The paths of one change's patches: all, or the first N of NAME@N.
+change_patches()
+{
+	case $1 in
+	*@[0-9]*) dir=$(change_dir "${1%@*}") && patches_of "$dir/series" | head -n "${1##*@}" ;;
+	*) dir=$(change_dir "$1") && patches_of "$dir/series" ;;
+	esac
+}
+
+# All of the stack's own; stack_patches: the kit's before them.
+series_patches()
+{
+	series_names | while read -r c; do
+		change_patches "$c" || exit $?
+	done
+}
+
 stack_patches()
 {
-	patches_of uml-config/patches/series
-	for c in $(series_names); do
-		[ -f "mm-changes/$c/series" ] ||
-			die $EX_USAGE "no change named $c" "there is no mm-changes/$c/series" "make list  (changes: $(near))"
-		patches_of "mm-changes/$c/series"
-	done
+	patches_of uml-config/patches/series && series_patches
 }
 
 check_linux()
@@ -95,10 +193,11 @@ add_all()
 
 # The user's tree as it is on disk, edits and new files included, as a commit of the kit's own.
 # Nothing is written below LINUX: index and objects are the kit's; theirs are only read.
+# snapshot REV: the same of a commit of theirs, if one is given.
 snapshot()
 {
 	check_linux
-	[ -d "$KGIT/objects" ] || kgit init -q --bare "$KGIT"
+	make_repo
 	index=$KGIT/$NAME.index
 	theirs=$(git -c safe.directory='*' -C "$LINUX" rev-parse --show-toplevel 2>/dev/null || true)
 	if [ "$theirs" = "$(realpath "$LINUX")" ]; then
@@ -107,6 +206,11 @@ snapshot()
 			echo "$objects" >> "$KGIT/objects/info/alternates"
 		cp "$(cd "$LINUX" && realpath "$(git -c safe.directory='*' rev-parse --git-path index)")" "$index.tmp"
 		mv "$index.tmp" "$index"
+	fi
+	if [ -n "$1" ]; then
+		tree=$(kgit rev-parse "$1^{tree}") || die $EX_USAGE "LINUX=$LINUX has no commit $1" "" "git -C $LINUX log -1 $1"
+		echo "$1 of $LINUX" | GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$tree"
+		return 0
 	fi
 	say SNAP "$LINUX" >&2
 	add_all "$index" >"$BUILD/snapshot.log" 2>&1 || die $EX_USAGE "LINUX=$LINUX cannot be read whole" \
@@ -127,7 +231,64 @@ refuse()
 	else
 		because=$(sed -n 's/^error: //p' "$2" | head -n 1)
 	fi
-	die $EX_PATCH "patch $1 does not apply" "$because" "git -C $BUILD/trees/$NAME log --oneline -5"
+	die $EX_PATCH "patch $1 does not apply" "$because$(rival "$1" "${where%:*}")" \
+	    "$(remedy "$1")"
+}
+
+# version_of COMMIT: the kernel version that the Makefile of a commit states.
+version_of()
+{
+	kgit show "$1:Makefile" | sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = //p' | head -n 3 | paste -sd.
+}
+
+# alone PATCH: whether its series applies, up to it, without the other changes of the stack.
+alone()
+{
+	index=$TOP/$BUILD/patch.tmp/alone
+	GIT_INDEX_FILE=$index kgit read-tree "$BASE"
+	for q in $PATCHES; do
+		case $q in
+		"$1") GIT_INDEX_FILE=$index kgit apply --cached --check "$q" 2>/dev/null; return ;;
+		uml-config/*) GIT_INDEX_FILE=$index kgit apply --cached --whitespace=nowarn "$q" 2>/dev/null || true ;;
+		"$(dirname "$1")"/*) GIT_INDEX_FILE=$index kgit apply --cached --whitespace=nowarn "$q" 2>/dev/null || return 1 ;;
+		esac
+	done
+}
+
+# rival PATCH FILE: the other change of the stack that touches the file and is in the way, or the kernel that the series is
+# for.
+rival()
+{
+	for other in $PATCHES; do
+		case $other in
+		"$1") break ;;
+		uml-config/* | "$(dirname "$1")"/*) continue ;;
+		esac
+		if ! grep -qxF "+++ b/$2" "$other" || ! alone "$1"; then
+			continue
+		fi
+		printf '; change %s conflicts with %s, which touches %s before it' "$(basename "$(dirname "$1")")" \
+			"$(basename "$(dirname "$other")")" "$2"
+		return 0
+	done
+	wants=$(sed -n '/^[0-9]/{p;q;}' "$(dirname "$1")/base" 2>/dev/null || true)
+	has=$(version_of "$BASE")
+	[ -z "$wants" ] || [ "$wants" = "$has" ] || printf '; the series is for %s, the tree is %s' "$wants" "$has"
+	commit=$(sed -n 's/^base-commit: //p' "$1" | head -n 1)
+	[ -z "$commit" ] || printf '; its base-commit %.12s is not this base' "$commit"
+}
+
+# What the change stands on and the stack lacks, or a look at the tree.
+remedy()
+{
+	dir=$(dirname "$1")
+	for c in $(sed '/^[#0-9]/d' "$dir/base" 2>/dev/null || true); do
+		if ! series_names | grep -qxF "$c"; then
+			echo "S=$c,${S:-$(basename "$dir")}  ($dir/base: it stands on $c)"
+			return 0
+		fi
+	done
+	echo "git -C $BUILD/trees/$NAME log --oneline -5"
 }
 
 # One commit per patch on $1, made without a work tree; prints the last commit.
@@ -142,7 +303,7 @@ apply_stack()
 	for p in $PATCHES; do
 		if ! kgit apply --cached --whitespace=nowarn "$p" 2>"$tmp/log"; then
 			if kgit apply --cached --reverse --check "$p" 2>/dev/null; then
-				say SKIP "$p (already in the tree)" >&2
+				[ -n "${QUIET-}" ] || say SKIP "$p (already in the tree)" >&2
 				continue
 			fi
 			refuse "$p" "$tmp/log"
@@ -177,12 +338,41 @@ tgit()
 	(cd "$DIR" && KGIT=$KGIT/worktrees/$NAME kgit "$@")
 }
 
+# copy_tree NAME: all of that tree but its builds. What this kit's kernels hardly compile (drivers, other architectures,
+# tools) is shared through hard links, which git replaces and never writes to; the rest is copied, times kept.
+copy_tree()
+{
+	from=$BUILD/trees/$1
+	for d in "$from"/* "$from"/.[a-z]*; do
+		case ${d#"$from"/} in
+		build-* | .git) ;;
+		Documentation | arch | drivers | rust | samples | sound | tools) cp -al "$d" "$DIR/" ;;
+		*) cp -a --reflink=auto "$d" "$DIR/" ;;
+		esac
+	done
+	for d in arch/um arch/x86 drivers/base drivers/block drivers/char drivers/tty drivers/virtio; do
+		rm -rf "${DIR:?}/$d"
+		cp -a --reflink=auto "$from/$d" "$DIR/$d"
+	done
+	cp -p "$KGIT/worktrees/$1/index" "$KGIT/worktrees/$NAME/index"
+}
+
 new_tree()
 {
 	say TREE "$DIR"
 	rm -rf "$DIR"
 	kgit worktree prune
-	if [ -z "$LINUX" ] && [ -f "$KGIT/base.index" ] && [ -d "$BUILD/base.tmp" ]; then
+	if [ -n "$FROM" ] && [ "$FROM" != "$NAME" ] && [ -f "$KGIT/worktrees/$FROM/mmuml-ready" ]; then
+		# Copies have other inodes: only times and sizes tell git that it knows the files.
+		kgit config core.checkStat minimal
+		kgit config core.trustctime false
+		kgit worktree add -q --no-checkout --detach "$DIR" "$(cd "$BUILD/trees/$FROM" &&
+			KGIT=$KGIT/worktrees/$FROM kgit rev-parse HEAD)"
+		copy_tree "$FROM"
+		# Edits of the other tree that were never committed are not this one's.
+		tgit checkout -q -f --detach "$1"
+		tgit clean -q -f -d
+	elif [ -z "$LINUX" ] && [ -f "$KGIT/base.index" ] && [ -d "$BUILD/base.tmp" ]; then
 		kgit worktree add -q --no-checkout --detach "$DIR" refs/mmuml/base
 		mv "$BUILD"/base.tmp/* "$BUILD"/base.tmp/.[a-z]* "$DIR"/
 		rm -rf "$BUILD/base.tmp"
@@ -202,7 +392,7 @@ update_tree()
 	head=$(tgit rev-parse HEAD)
 	last=$(kgit rev-parse -q --verify "refs/mmuml/tree/$NAME" || echo none)
 	if [ "$head" != "$want" ]; then
-		if tgit merge-base --is-ancestor "$want" "$head"; then
+		if [ "$head" != "$last" ] && tgit merge-base --is-ancestor "$want" "$head"; then
 			return 0
 		fi
 		if [ "$head" != "$last" ] && [ "$last" != none ]; then
@@ -230,21 +420,60 @@ prune_alternates()
 	mv "$list.tmp" "$list"
 }
 
-make_tree()
+# The stack's commit, in build/git; sets BASE.
+find_commit()
 {
 	prune_alternates
+	rev=$(revision) || exit $?
 	if [ -n "$LINUX" ]; then
-		BASE=$(snapshot) || exit $?
+		BASE=$(snapshot "$rev") || exit $?
+	elif [ -n "$rev" ]; then
+		BASE=$rev
 	else
 		BASE=$(kgit rev-parse refs/mmuml/base)
 	fi
 	want=$(stack_commit "$BASE") || exit $?
+}
+
+make_tree()
+{
+	find_commit
 	# What a killed git left behind; nobody else works here while we hold the lock.
 	find "$KGIT" -maxdepth 3 -name 'index.lock' -mmin +1 -delete 2>/dev/null || true
 	if [ ! -e "$DIR/.git" ] || [ ! -f "$READY" ]; then
 		new_tree "$want"
 	fi
 	update_tree "$want"
+}
+
+# The commit of the user's own tree below the change: SINCE=, or the last one if there are edits, or the one before it.
+theirs_below()
+{
+	theirs() { git -c safe.directory='*' -C "$LINUX" "$@" 2>/dev/null; }
+	if [ -n "${SINCE-}" ]; then
+		theirs rev-parse -q --verify "$SINCE^{commit}" ||
+			die $EX_USAGE "SINCE=$SINCE is no commit" "git rev-parse does not find it in $LINUX" "git -C $LINUX log --oneline"
+	elif theirs diff-index --quiet HEAD --; then
+		theirs rev-parse -q --verify HEAD^ || true
+	else
+		theirs rev-parse -q --verify HEAD || true
+	fi
+}
+
+# The stack without the series. Dates are fixed, so it is the commit that lies in the tree's history, or has its content.
+since()
+{
+	if [ -z "$LINUX" ]; then
+		base=$(kgit rev-parse -q --verify refs/mmuml/base)
+	elif [ -n "$S" ]; then
+		base=$(tgit rev-list --max-parents=0 HEAD)
+	else
+		base=$(theirs_below) || exit $?
+	fi
+	[ -n "$base" ] || return 0
+	S=none QUIET=1
+	PATCHES=$(stack_patches) || exit $?
+	stack_commit "$base"
 }
 
 NAME=$(tree_name)
@@ -256,6 +485,18 @@ case ${1-} in
 	;;
 --series)
 	series_names
+	;;
+--since)
+	since
+	;;
+--patches)
+	series_patches
+	;;
+--commit)
+	PATCHES=$(stack_patches) || exit $?
+	mkdir -p "$BUILD/trees"
+	one_at_a_time tree find_commit >&2
+	echo "$want"
 	;;
 '')
 	PATCHES=$(stack_patches) || exit $?

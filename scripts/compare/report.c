@@ -1,0 +1,585 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The report: 80 columns of plain text for a cover letter, and the same as JSON. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "compare.h"
+
+#define COUNTER_ROWS	24	/* in the text; all are in the JSON, and in the text with V=1 */
+#define SCORE_MIN	10	/* of a row in the text while runs are too few to tell what varies by itself */
+#define RUNS_ENOUGH	3
+#define LOG_LINES	20
+
+struct row {
+	const char *test, *counter;
+	struct stat_of v[2];
+	double score;		/* how much it says: the difference against what chance does to a count of that size */
+};
+
+struct tally {
+	int same, fixed, broken, fresh, promised, pass, skip;
+	int relations, failed;
+};
+
+static const char *worded(const char *status)
+{
+	return status ? status : "-";
+}
+
+static bool bad(const char *status)
+{
+	return status && strcmp(status, "PASS") && strcmp(status, "SKIP");
+}
+
+static bool passed(const char *status)
+{
+	return status && !strcmp(status, "PASS");
+}
+
+/* What became of a test. A pass that is a skip now is a loss too: nothing shows the effect any more. */
+static const char *verdict(const char *base, const char *changed)
+{
+	if (passed(base))
+		return passed(changed) ? "same" : "BROKEN";
+	if (passed(changed))
+		return bad(base) ? "FIXED" : "new";
+	if (!bad(base) && bad(changed))
+		return "BROKEN";
+	return "same";
+}
+
+static double percent(double base, double changed)
+{
+	return base > 0 ? (changed - base) / base * 100 : 0;
+}
+
+/* ---- tests ---- */
+
+/* Names of both sides' first runs, in the order of the plan. */
+static json_t *test_names(const struct compare *c)
+{
+	json_t *names = json_array(), *seen = json_object(), *t;
+	size_t i;
+
+	for (int s = 0; s < 2; s++) {
+		json_array_foreach(json_object_get(c->side[s].results[0], "tests"), i, t) {
+			const char *name = json_string_value(json_object_get(t, "name"));
+
+			if (json_object_get(seen, name))
+				continue;
+			json_object_set_new(seen, name, json_true());
+			json_array_append_new(names, json_string(name));
+		}
+	}
+	json_decref(seen);
+	return names;
+}
+
+static void test_line(struct buf *b, const char *what, const char *name, const char *base, const char *changed)
+{
+	if (strlen(name) > 50)
+		buf_printf(b, "  %-8s %s\n  %-8s %-50s %-8s %s\n", what, name, "", "", worded(base), worded(changed));
+	else
+		buf_printf(b, "  %-8s %-50s %-8s %s\n", what, name, worded(base), worded(changed));
+}
+
+static void add_reason(struct buf *b, const char *word, const char *reason)
+{
+	if (reason)
+		buf_printf(b, "           %s: %.*s\n", word, 60, reason);
+}
+
+static void report_tests(const struct compare *c, json_t *names, struct tally *n, struct buf *b, json_t *out)
+{
+	json_t *v;
+	size_t i;
+
+	buf_printf(b, "\nTests %53s  %-8s %s\n", "", "base", "changed");
+	json_array_foreach(names, i, v) {
+		const char *name = json_string_value(v), *why[2], *status[2], *what;
+
+		for (int s = 0; s < 2; s++)
+			status[s] = side_status(&c->side[s], name, &why[s]);
+		what = verdict(status[BASE], status[CHANGED]);
+		if (!strcmp(what, "BROKEN") && expect_broken(c->expect, name)) {
+			what = "promised";
+			n->promised++;
+		}
+		n->same += !strcmp(what, "same");
+		n->fixed += !strcmp(what, "FIXED");
+		n->broken += !strcmp(what, "BROKEN");
+		n->fresh += !strcmp(what, "new");
+		n->pass += passed(status[CHANGED]);
+		n->skip += status[CHANGED] && !strcmp(status[CHANGED], "SKIP");
+		json_array_append_new(out, json_pack("{s:s, s:s?, s:s?, s:s, s:s?, s:s?}", "name", name, "base", status[BASE],
+			"changed", status[CHANGED], "verdict", what, "base_reason", why[BASE], "changed_reason", why[CHANGED]));
+		if (!c->verbose && !strcmp(what, "same") && !strcmp(worded(status[BASE]), worded(status[CHANGED])))
+			continue;
+		test_line(b, what, name, status[BASE], status[CHANGED]);
+		add_reason(b, "base", why[BASE]);
+		add_reason(b, "changed", why[CHANGED]);
+	}
+	buf_printf(b, "  of %zu tests: %d FIXED, %d BROKEN, %d new, %d same", json_array_size(names), n->fixed, n->broken,
+		   n->fresh, n->same);
+	if (n->promised)
+		buf_printf(b, ", %d broken as promised", n->promised);
+	buf_printf(b, " (%d pass, %d skip)\n", n->pass, n->skip);
+}
+
+/* ---- counters ---- */
+
+/* All names of counters that a test has on either side. */
+static json_t *counter_names(const struct compare *c, const char *test)
+{
+	json_t *names = json_object(), *v;
+	const char *key;
+
+	for (int s = 0; s < 2; s++)
+		for (int i = 0; i < c->side[s].n; i++)
+			json_object_foreach(json_object_get(side_test(&c->side[s], i, test), "counters"), key, v)
+				json_object_set_new(names, key, json_true());
+	return names;
+}
+
+static void add_row(struct row **rows, int *n, struct row r)
+{
+	double d = r.v[CHANGED].median - r.v[BASE].median;
+
+	if (*n % 1024 == 0) {
+		*rows = realloc(*rows, (*n + 1024) * sizeof(**rows));
+		if (!*rows)
+			die(EX_HOST, NULL, NULL, "out of memory");
+	}
+	r.score = d * d / (fabs(r.v[BASE].median) + fabs(r.v[CHANGED].median) + 1);
+	(*rows)[(*n)++] = r;
+}
+
+/* The rows that differ, of tests that ended alike; @all counts the others too. */
+static struct row *counter_rows(const struct compare *c, json_t *names, json_t *keep, int *n, int *all)
+{
+	struct row *rows = NULL;
+	json_t *v, *unused;
+	size_t i;
+
+	*n = *all = 0;
+	json_array_foreach(names, i, v) {
+		const char *test = json_string_value(v), *counter;
+		const char *base = side_status(&c->side[BASE], test, NULL);
+		const char *changed = side_status(&c->side[CHANGED], test, NULL);
+		json_t *counters;
+
+		if (!passed(base) || !passed(changed))
+			continue;
+		counters = counter_names(c, test);
+		json_array_append_new(keep, counters);
+		json_object_foreach(counters, counter, unused) {
+			struct row r = { .test = test, .counter = counter };
+
+			for (int s = 0; s < 2; s++)
+				side_counter(c->side, s, test, counter, &r.v[s]);
+			(*all)++;
+			if (r.v[BASE].median != r.v[CHANGED].median)
+				add_row(&rows, n, r);
+		}
+	}
+	return rows;
+}
+
+static int by_score(const void *a, const void *b)
+{
+	const struct row *p = a, *q = b;
+
+	if (p->score != q->score)
+		return p->score < q->score ? 1 : -1;
+	return strcmp(p->test, q->test) ? strcmp(p->test, q->test) : strcmp(p->counter, q->counter);
+}
+
+static char *plain(double v)
+{
+	return v == floor(v) && fabs(v) < 1e15 ? xasprintf("%.0f", v) : xasprintf("%.1f", v);
+}
+
+static void counter_line(struct buf *b, const struct row *r)
+{
+	double base = r->v[BASE].median, changed = r->v[CHANGED].median;
+	char *sb = plain(base), *sc = plain(changed), *d = plain(fabs(changed - base));
+	char *ratio = base ? xasprintf("%.3g", changed / base) : xasprintf("-");
+
+	if (strlen(r->counter) > 35)
+		buf_printf(b, "    %s\n    %-35s", r->counter, "");
+	else
+		buf_printf(b, "    %-35s", r->counter);
+	buf_printf(b, " %10s %10s %c%-9s %7s\n", sb, sc, changed < base ? '-' : '+', d, ratio);
+	if (r->v[BASE].min != r->v[BASE].max || r->v[CHANGED].min != r->v[CHANGED].max)
+		buf_printf(b, "      min..max: base %.10g..%.10g, changed %.10g..%.10g\n", r->v[BASE].min, r->v[BASE].max,
+			   r->v[CHANGED].min, r->v[CHANGED].max);
+	free(sb);
+	free(sc);
+	free(d);
+	free(ratio);
+}
+
+/* Not for the text: the zones' counts repeat the nodes', everything that runs moves the free pages, and what varies from run
+ * to run as much as from side to side says nothing; nor does a small difference as long as that is not known. */
+static bool dull(const struct row *r)
+{
+	if (!strncmp(r->counter, "vmstat:nr_zone_", 15) || !strcmp(r->counter, "vmstat:nr_free_pages"))
+		return true;
+	if (r->v[BASE].n < RUNS_ENOUGH)
+		return r->score < SCORE_MIN;
+	return r->v[BASE].min <= r->v[CHANGED].max && r->v[CHANGED].min <= r->v[BASE].max;
+}
+
+static json_t *three(struct stat_of s)
+{
+	return json_pack("{s:f, s:f, s:f, s:i}", "min", s.min, "median", s.median, "max", s.max, "n", s.n);
+}
+
+static void report_counters(const struct compare *c, json_t *names, struct buf *b, json_t *out)
+{
+	json_t *keep = json_array();
+	int n, all, top = 0, most = c->verbose ? 1 << 30 : COUNTER_ROWS;
+	struct row *rows = counter_rows(c, names, keep, &n, &all);
+	bool *printed = xcalloc(n + 1, sizeof(*printed));
+
+	if (n)
+		qsort(rows, n, sizeof(*rows), by_score);
+	buf_printf(b, "\nCounters, medians of %d run(s)          %10s %10s %-10s %7s\n", c->side[BASE].n, "base", "changed",
+		   "difference", "ratio");
+	for (int i = 0; i < n; i++)
+		json_array_append_new(out, json_pack("{s:s, s:s, s:o, s:o, s:f, s:o}", "test", rows[i].test, "counter",
+			rows[i].counter, "base", three(rows[i].v[BASE]), "changed", three(rows[i].v[CHANGED]), "difference",
+			rows[i].v[CHANGED].median - rows[i].v[BASE].median, "ratio", rows[i].v[BASE].median ?
+			json_real(rows[i].v[CHANGED].median / rows[i].v[BASE].median) : json_null()));
+	for (int i = 0; i < n && top < most; i++)
+		if (c->verbose || !dull(&rows[i]))
+			rows[top++] = rows[i];
+	/* Test by test, in the order of the largest row of each. */
+	for (int i = 0; i < top; i++) {
+		if (printed[i])
+			continue;
+		buf_printf(b, "  %s\n", rows[i].test);
+		for (int j = i; j < top; j++) {
+			if (printed[j] || strcmp(rows[j].test, rows[i].test))
+				continue;
+			counter_line(b, &rows[j]);
+			printed[j] = true;
+		}
+	}
+	buf_printf(b, "  %d of %d differ%s\n", n, all, top < n ? "; shown are the largest, report.json has all" : "");
+	free(rows);
+	free(printed);
+	json_decref(keep);
+}
+
+/* ---- logs, size, time ---- */
+
+static void add_log(struct buf *b, char sign, const char *text)
+{
+	int lines = 0;
+
+	while (text && *text) {
+		const char *end = strchrnul(text, '\n');
+
+		if (lines++ == LOG_LINES) {
+			buf_printf(b, "  ...\n");
+			return;
+		}
+		buf_printf(b, "  %c %.*s\n", sign, end - text > 76 ? 76 : (int)(end - text), text);
+		text = *end ? end + 1 : end;
+	}
+}
+
+static json_t *text_lines(const char *text)
+{
+	json_t *a = json_array();
+
+	while (text && *text) {
+		const char *end = strchrnul(text, '\n');
+		json_t *line = json_stringn(text, end - text);
+
+		json_array_append_new(a, line ? line : json_string("(not UTF-8)"));
+		text = *end ? end + 1 : end;
+	}
+	return a;
+}
+
+static void report_logs(const struct compare *c, struct buf *b, json_t *out)
+{
+	struct buf gone = { 0 }, come = { 0 };
+	int n_gone, n_come, reports[2] = { log_reports(&c->side[BASE]), log_reports(&c->side[CHANGED]) };
+
+	log_new(&c->side[BASE], &c->side[CHANGED], &gone, &n_gone);
+	log_new(&c->side[CHANGED], &c->side[BASE], &come, &n_come);
+	buf_printf(b, "\nKernel log: reports (WARN, KASAN, lockdep, ...) base %d, changed %d; lines only in one: %d, %d\n",
+		   reports[BASE], reports[CHANGED], n_gone, n_come);
+	add_log(b, '-', gone.s);
+	add_log(b, '+', come.s);
+	json_object_set_new(out, "log", json_pack("{s:i, s:i, s:o, s:o}", "base_reports", reports[BASE], "changed_reports",
+		reports[CHANGED], "only_base", text_lines(gone.s), "only_changed", text_lines(come.s)));
+	gone.len = come.len = 0;
+	if (gone.s)
+		*gone.s = '\0';
+	if (come.s)
+		*come.s = '\0';
+	log_warnings(&c->side[BASE], &c->side[CHANGED], &gone, &n_gone);
+	log_warnings(&c->side[CHANGED], &c->side[BASE], &come, &n_come);
+	buf_printf(b, "Compiler warnings: %d gone, %d new\n", n_gone, n_come);
+	add_log(b, '-', gone.s);
+	add_log(b, '+', come.s);
+	json_object_set_new(out, "compiler_warnings", json_pack("{s:o, s:o}", "only_base", text_lines(gone.s), "only_changed",
+		text_lines(come.s)));
+	buf_free(&gone);
+	buf_free(&come);
+}
+
+static struct stat_of seconds(const struct side *s, const char *key)
+{
+	double v[MAX_RUNS];
+
+	for (int i = 0; i < s->n; i++)
+		v[i] = json_number_value(json_object_get(s->results[i], key));
+	return stat_of(v, s->n);
+}
+
+static void time_line(const struct compare *c, const char *what, const char *key, struct buf *b, json_t *out)
+{
+	struct stat_of t[2] = { seconds(&c->side[BASE], key), seconds(&c->side[CHANGED], key) };
+
+	buf_printf(b, "%s: base %.2fs, changed %.2fs, %+.1f%% (noisy)\n", what, t[BASE].median, t[CHANGED].median,
+		   percent(t[BASE].median, t[CHANGED].median));
+	if (t[BASE].n > 1)
+		buf_printf(b, "  min..max: base %.2f..%.2f, changed %.2f..%.2f\n", t[BASE].min, t[BASE].max, t[CHANGED].min,
+			   t[CHANGED].max);
+	json_object_set_new(out, key, json_pack("{s:o, s:o}", "base", three(t[BASE]), "changed", three(t[CHANGED])));
+}
+
+static void report_sizes(const struct compare *c, struct buf *b, json_t *out)
+{
+	const struct side *s = c->side;
+
+	if (s[BASE].text < 0 || s[CHANGED].text < 0) {
+		buf_printf(b, "Size: not known (no vmlinux)\n");
+	} else {
+		buf_printf(b, "Size: text %ld -> %ld (%+ld), data %ld -> %ld (%+ld),\n  bss %ld -> %ld (%+ld)\n", s[BASE].text,
+			   s[CHANGED].text, s[CHANGED].text - s[BASE].text, s[BASE].data, s[CHANGED].data,
+			   s[CHANGED].data - s[BASE].data, s[BASE].bss, s[CHANGED].bss, s[CHANGED].bss - s[BASE].bss);
+		json_object_set_new(out, "size", json_pack("{s:[I,I], s:[I,I], s:[I,I]}", "text", (json_int_t)s[BASE].text,
+			(json_int_t)s[CHANGED].text, "data", (json_int_t)s[BASE].data, (json_int_t)s[CHANGED].data, "bss",
+			(json_int_t)s[BASE].bss, (json_int_t)s[CHANGED].bss));
+	}
+	time_line(c, "Boot", "boot_s", b, out);
+	time_line(c, "Tests", "tests_s", b, out);
+}
+
+/* ---- expect ---- */
+
+static void report_expect(const struct compare *c, struct tally *n, struct buf *b, json_t *out)
+{
+	const struct expect *e = c->expect;
+
+	if (!e)
+		return;
+	n->relations = e->n_relations + e->n_broken;
+	buf_printf(b, "\nExpect (%s)\n", e->path);
+	for (int i = 0; i < e->n_relations; i++) {
+		const struct relation *r = &e->relations[i];
+
+		n->failed += !r->holds;
+		buf_printf(b, "  %-5s %s\n", r->holds ? "holds" : "FAILS", r->text);
+		if (r->known)
+			buf_printf(b, "        %.10g %s %.10g\n", r->left, r->op, r->right);
+		else
+			buf_printf(b, "        line %d: %s\n", r->line, r->why);
+		json_array_append_new(out, json_pack("{s:s, s:i, s:b, s:o, s:o, s:s?}", "relation", r->text, "line", r->line,
+			"holds", r->holds, "left", r->known ? json_real(r->left) : json_null(),
+			"right", r->known ? json_real(r->right) : json_null(), "why", r->why));
+	}
+	for (int i = 0; i < e->n_broken; i++) {
+		const struct broken *r = &e->broken[i];
+
+		n->failed += !r->holds;
+		buf_printf(b, "  %-5s broken %s\n        %s\n", r->holds ? "holds" : "FAILS", r->test, r->why);
+		json_array_append_new(out, json_pack("{s:o, s:i, s:b, s:s}", "relation", json_sprintf("broken %s", r->test),
+			"line", r->line, "holds", r->holds, "why", r->why));
+	}
+}
+
+/* ---- all of it ---- */
+
+static const char *of_manifest(const struct side *s, const char *key)
+{
+	const char *v = json_string_value(json_object_get(s->manifest[0], key));
+
+	return v ? v : "";
+}
+
+static json_t *tree_of(const struct side *s, const char *key)
+{
+	return json_object_get(json_object_get(s->manifest[0], "tree"), key);
+}
+
+/* "0123abcd subject" -> "subject" */
+static const char *subject(json_t *patch)
+{
+	const char *s = json_string_value(patch), *blank = s ? strchr(s, ' ') : NULL;
+
+	return blank ? blank + 1 : "";
+}
+
+/* Subjects of the changed side that the base has not. */
+static json_t *added_patches(const struct compare *c)
+{
+	json_t *base = json_object(), *added = json_array(), *p;
+	size_t i;
+
+	json_array_foreach(tree_of(&c->side[BASE], "patches"), i, p)
+		json_object_set_new(base, subject(p), json_true());
+	json_array_foreach(tree_of(&c->side[CHANGED], "patches"), i, p)
+		if (!json_object_get(base, subject(p)))
+			json_array_append_new(added, json_string(subject(p)));
+	json_decref(base);
+	return added;
+}
+
+static void report_head(const struct compare *c, struct buf *b, json_t *out)
+{
+	json_t *added = added_patches(c), *p;
+	size_t i;
+
+	buf_printf(b, "mmuml compare: %s\n", c->name);
+	for (int s = 0; s < 2; s++) {
+		buf_printf(b, "  %-8s %s, %s, commit %.12s%s\n", c->side[s].word, c->side[s].stack,
+			   of_manifest(&c->side[s], "kernel_release"), json_string_value(tree_of(&c->side[s], "commit")) ?
+			   json_string_value(tree_of(&c->side[s], "commit")) : "unknown",
+			   json_is_true(tree_of(&c->side[s], "uncommitted_edits")) ? " and uncommitted edits" : "");
+		json_object_set_new(out, c->side[s].word, json_pack("{s:s, s:s, s:O?, s:o}", "stack", c->side[s].stack,
+			"kernel_release", of_manifest(&c->side[s], "kernel_release"), "commit", tree_of(&c->side[s], "commit"),
+			"runs", json_array()));
+		for (int r = 0; r < c->side[s].n; r++)
+			json_array_append_new(json_object_get(json_object_get(out, c->side[s].word), "runs"),
+					      json_string(c->side[s].dirs[r]));
+	}
+	json_array_foreach(added, i, p)
+		buf_printf(b, "           + %.65s\n", json_string_value(p));
+	buf_printf(b, "  profile %s, tests %s, seed %s\n  %s\n", of_manifest(&c->side[BASE], "profile"),
+		   *of_manifest(&c->side[BASE], "tests") ? of_manifest(&c->side[BASE], "tests") : "(all)",
+		   of_manifest(&c->side[BASE], "seed"), of_manifest(&c->side[BASE], "compiler"));
+	json_object_set_new(out, "patches", added);
+	json_object_set_new(out, "profile", json_string(of_manifest(&c->side[BASE], "profile")));
+	json_object_set_new(out, "tests_asked", json_string(of_manifest(&c->side[BASE], "tests")));
+}
+
+/* The kernel did not get as far as its tests, or the run was cut: what the runner said. */
+static int no_result(const struct compare *c, struct buf *b)
+{
+	for (int s = 0; s < 2; s++) {
+		for (int i = 0; i < c->side[s].n; i++) {
+			int code = json_integer_value(json_object_get(c->side[s].results[i], "exit"));
+			json_t *t;
+			size_t k, ran = 0;
+
+			json_array_foreach(json_object_get(c->side[s].results[i], "tests"), k, t)
+				ran += strcmp(json_string_value(json_object_get(t, "status")), "NOTRUN") != 0;
+			if (ran && code != EX_INTERRUPTED)
+				continue;
+			buf_printf(b, "\nNO RESULT on the %s side: %s\n", c->side[s].word,
+				   json_string_value(json_object_get(c->side[s].results[i], "verdict")));
+			return code ? code : EX_FAIL;
+		}
+	}
+	return 0;
+}
+
+static int exit_code(const struct compare *c, const struct tally *n, int none)
+{
+	if (n->broken || n->failed)
+		return EX_FAIL;
+	if (none)
+		return none;
+	if (c->idle || !c->lines_ran || !(n->pass + n->promised))
+		return EX_SKIP;
+	return EX_PASS;
+}
+
+static char *verdict_line(const struct compare *c, const struct tally *n, int code)
+{
+	struct buf b = { 0 };
+	struct timespec ts;
+
+	buf_printf(&b, "mmuml: %s compare %s (%d FIXED, %d BROKEN", code == EX_PASS ? "PASS" : code == EX_SKIP ? "SKIP" : "FAIL",
+		   c->name, n->fixed, n->broken);
+	if (n->relations)
+		buf_printf(&b, ", expect %d of %d hold", n->relations - n->failed, n->relations);
+	if (code == EX_SKIP)
+		buf_printf(&b, ", %s", c->idle || !c->lines_ran ? "the changed code never ran" : "no test passed");
+	clock_gettime(CLOCK_REALTIME, &ts);
+	buf_printf(&b, ")");
+	if (c->started)
+		buf_printf(&b, "  total %.1fs", ts.tv_sec + ts.tv_nsec / 1e9 - c->started);
+	buf_printf(&b, " -> %s", c->dir);
+	return b.s;
+}
+
+static void put(const struct compare *c, const char *name, const char *text)
+{
+	char *path = xasprintf("%s/%s", c->dir, name);
+	int err = write_whole(path, text, strlen(text));
+
+	if (err)
+		die(EX_HOST, "df -h out", strerror(-err), "cannot write %s", path);
+	free(path);
+}
+
+int compare_report(struct compare *c)
+{
+	json_t *out = json_object(), *names = test_names(c), *tests = json_array(), *counters = json_array();
+	json_t *relations = json_array();
+	struct tally n = { 0 };
+	struct buf b = { 0 };
+	char *line, *text;
+	int code, none;
+
+	if (c->expect)
+		expect_check(c->expect, c->side);
+	report_head(c, &b, out);
+	if (c->idle)
+		buf_printf(&b, "\nNOTHING CAN DIFFER: %s\n", c->idle);
+	if (c->lines_all >= 0)
+		buf_printf(&b, "\nChanged lines that ran: %ld of %ld\n", c->lines_ran, c->lines_all);
+	none = no_result(c, &b);
+	report_tests(c, names, &n, &b, tests);
+	report_counters(c, names, &b, counters);
+	report_logs(c, &b, out);
+	report_sizes(c, &b, out);
+	report_expect(c, &n, &b, relations);
+	if (c->expect && c->expect->n_plots)
+		buf_printf(&b, "\nPlots\n");
+	for (int i = 0; c->expect && i < c->expect->n_plots; i++)
+		plot_write(&c->expect->plots[i], c->side, c->dir, &b);
+	code = exit_code(c, &n, none);
+	line = verdict_line(c, &n, code);
+	put(c, "report.txt", b.s);
+	put(c, "verdict", line);
+	json_object_set_new(out, "name", json_string(c->name));
+	json_object_set_new(out, "verdict", json_string(line));
+	json_object_set_new(out, "exit", json_integer(code));
+	json_object_set_new(out, "tests", tests);
+	json_object_set_new(out, "summary", json_pack("{s:i, s:i, s:i, s:i, s:i}", "same", n.same, "fixed", n.fixed, "broken",
+		n.broken, "new", n.fresh, "promised", n.promised));
+	json_object_set_new(out, "counters", counters);
+	json_object_set_new(out, "expect", relations);
+	text = json_dumps(out, JSON_INDENT(1) | JSON_REAL_PRECISION(10));
+	put(c, "report.json", text);
+	printf("%s%s\n", c->json ? text : b.s, c->json ? "" : line);
+	free(text);
+	free(line);
+	buf_free(&b);
+	json_decref(names);
+	json_decref(out);
+	return code;
+}

@@ -1,0 +1,315 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0
+# Cases about make compare and the verbs for changes: small changes of mm/, compared with the default stack. Sourced by
+# check.sh.
+
+CHANGE=$CHECK/change		# a directory of patches; one name, so one tree for all cases
+
+# compare VARIABLE=value...: scripts/compare.sh, at the exit status that make would hide.
+compare()
+{
+	env STARTED=0 "$@" scripts/compare.sh
+}
+
+# patch FILE SUBJECT OLD NEW PATH: a mail that replaces, in the default stack's PATH, the line OLD by the line NEW.
+patch_of()
+{
+	mkdir -p "$CHECK/edit/a/$(dirname "$5")" "$CHECK/edit/b/$(dirname "$5")"
+	git -C build/trees/default show "HEAD:$5" > "$CHECK/edit/a/$5"
+	awk -v old="$3" -v new="$4" '$0 == old && !done { $0 = new; done = 1 } { print } END { exit !done }' \
+		"$CHECK/edit/a/$5" > "$CHECK/edit/b/$5"
+	{
+		printf 'From: A Developer <dev@localhost>\nDate: Thu, 1 Jan 1970 00:00:00 +0000\nSubject: [PATCH] %s\n\nWhy.\n\n' "$2"
+		printf 'Signed-off-by: A Developer <dev@localhost>\n---\ndiff --git a/%s b/%s\n' "$5" "$5"
+		(cd "$CHECK/edit" && diff -u --label "a/$5" --label "b/$5" "a/$5" "b/$5") || true
+	} > "$1"
+	rm -rf "$CHECK/edit"
+}
+
+fresh_change()
+{
+	rm -rf "$CHANGE"
+	mkdir -p "$CHANGE"
+}
+
+# Counts an event that nothing else counts 7 times in each mremap() that moves.
+counting_patch()
+{
+	patch_of "$1" "mm: count each move" "static unsigned long move_vma(struct vma_remap_struct *vrm)" \
+		"static unsigned long move_vma_(struct vma_remap_struct *vrm); static unsigned long move_vma(struct vma_remap_struct *vrm) { count_vm_events(UNEVICTABLE_PGSCANNED, 7); return move_vma_(vrm); } static unsigned long move_vma_(struct vma_remap_struct *vrm)" \
+		mm/mremap.c
+}
+
+# mremap() of 3 pages fails: mremap.move.* breaks, the rest of the kernel runs.
+breaking_patch()
+{
+	patch_of "$1" "mm: no move at all" "static unsigned long move_vma(struct vma_remap_struct *vrm)" \
+		"static unsigned long __maybe_unused move_vma_(struct vma_remap_struct *vrm); static unsigned long move_vma(struct vma_remap_struct *vrm) { return -EBUSY; } static unsigned long move_vma_(struct vma_remap_struct *vrm)" \
+		mm/mremap.c
+}
+
+both_usable()
+{
+	expect 0 run_guest --tests kit.plain.pass
+	other=build/trees/$(S=default,$CHANGE scripts/tree.sh --name)/build-fast
+	(export OUT="$other"; expect 0 run_guest --tests kit.plain.pass)
+}
+
+breaks_a_test()
+{
+	fresh_change
+	breaking_patch "$CHANGE/0001-break.patch"
+	expect 1 compare S="$CHANGE" T='mremap.move.arrives-page,selfcheck.lib.vmstat*'
+	says "BROKEN   mremap.move.arrives-page" "PASS     FAIL" "+ mm: no move at all" "1 BROKEN" "mmuml: FAIL compare change"
+	both_usable
+	# What the change promises to break is not BROKEN.
+	printf 'tests mremap.move.arrives-page\nbroken mremap.move.arrives-page\n' > "$CHANGE/expect"
+	expect 0 compare S="$CHANGE"
+	says "promised mremap.move.arrives-page" "holds broken mremap.move.arrives-page" "1 broken as promised" \
+	     "expect 1 of 1 hold"
+	printf 'broken mremap.account.charge-move\n' > "$CHANGE/expect"
+	expect 1 compare S="$CHANGE" T='mremap.move.arrives-page'
+	says "FAILS broken mremap.account.charge-move" "did not run"
+}
+
+fixes_a_test()
+{
+	expect 0 compare S=mremap-fix-charge T='mremap.account.charge-shrink_and_move'
+	says "FIXED    mremap.account.charge-shrink_and_move" "1 FIXED, 0 BROKEN" "mmuml: PASS compare mremap-fix-charge" \
+	     "+ mm/mremap: uncharge a growing move that fails"
+	[ -s out/latest/report.txt ]
+	same "$(jq -r .summary.fixed out/latest/report.json)" 1 "fixed in report.json"
+	# The two stacks the other way round.
+	expect 1 compare A=mremap-fix-charge B=none T='mremap.account.charge-shrink_and_move'
+	says "BROKEN   mremap.account.charge-shrink_and_move"
+	[ "$(awk 'length > 80' out/latest/report.txt | wc -l)" -le 2 ]
+}
+
+counts_differ()
+{
+	fresh_change
+	counting_patch "$CHANGE/0001-count.patch"
+	counter=vmstat:unevictable_pgs_scanned
+	cat > "$CHANGE/expect" <<-EOF
+	# what the patch does
+	tests mremap.move.arrives-page
+	$counter mremap.move.arrives-page changed >= base + 7
+	$counter mremap.move.arrives-page base == 0
+	plot moves "Moves" "pages" $counter mremap.*
+	EOF
+	expect 0 compare S="$CHANGE"
+	says "$counter" "0 FIXED, 0 BROKEN" "holds $counter mremap.move.arrives-page base == 0" "expect 2 of 2 hold" "no plot"
+	expect 0 compare S="$CHANGE" JSON=1
+	same "$(jq -r .verdict "$CHECK/got" | grep -c PASS)" 1 "verdict in JSON"
+	jq -e --arg c $counter '.counters[] | select(.counter == $c) | .difference >= 7' "$CHECK/got"
+	# A relation that does not hold, a counter and a test that are not there, a line that is none.
+	cat >> "$CHANGE/expect" <<-EOF
+	$counter mremap.move.arrives-page changed <= base
+	vmstat:no_such mremap.move.arrives-page changed == 0
+	$counter mremap.move.no_such changed == 0
+	EOF
+	expect 1 compare S="$CHANGE" REPEAT=2
+	says "FAILS $counter mremap.move.arrives-page changed <= base" "counter vmstat:no_such never appeared" \
+	     "no test mremap.move.no_such ran" "expect 2 of 5 hold" "medians of 2 run(s)"
+	echo "$counter mremap.move.arrives-page changed is small" >> "$CHANGE/expect"
+	expect 2 compare S="$CHANGE"
+	says "malformed expect file" "expect:9: 'is' is none of" "try:"
+}
+
+forms_of_a_series()
+{
+	fresh_change
+	counting_patch "$CHANGE/0001-count.patch"
+	commit=$(S=$CHANGE scripts/tree.sh --commit)
+	{ echo "From 1111111111111111111111111111111111111111 Mon Sep 17 00:00:00 2001"
+	  printf 'From: A Developer <dev@localhost>\nSubject: [PATCH 0/1] a cover letter\n\nNo diff.\n\n'
+	  echo "From 1111111111111111111111111111111111111111 Mon Sep 17 00:00:00 2001"
+	  cat "$CHANGE/0001-count.patch"; } > "$CHECK/change.mbox"
+	same "$(git -C build/git rev-parse "$(S=$CHECK/change.mbox scripts/tree.sh --commit)^{tree}")" \
+	     "$(git -C build/git rev-parse "$commit^{tree}")" "the tree of the mail box"
+	# A quoted-printable mail says the same.
+	sed 's/^Subject: .*/&\nMIME-Version: 1.0\nContent-Type: text\/plain; charset=UTF-8\nContent-Transfer-Encoding: quoted-printable/; s/=/=3D/g; s/charset=3D/charset=/' \
+		"$CHANGE/0001-count.patch" | { echo "From x Mon Sep 17 00:00:00 2001"; cat; } > "$CHECK/change.mbox"
+	same "$(git -C build/git rev-parse "$(S=$CHECK/change.mbox scripts/tree.sh --commit)^{tree}")" \
+	     "$(git -C build/git rev-parse "$commit^{tree}")" "the tree of the encoded mail"
+	echo nothing > "$CHECK/change.mbox"
+	expect 2 env S="$CHECK/change.mbox" scripts/tree.sh --commit
+	says "try:"
+}
+
+patch_by_patch()
+{
+	fresh_change
+	counting_patch "$CHANGE/0001-count.patch"
+	patch_of "$CHANGE/0002-text.patch" "mm: say it" " *	mm/mremap.c" " *	mm/mremap.c - moves" mm/mremap.c
+	expect 0 compare S="$CHANGE" EACH=1 T=mremap.move.arrives-page
+	says "change patch 1 of 2" "change patch 2 of 2" Summary
+	same "$(grep -c '^  holds' "$CHECK/got")" 2 "lines of the summary"
+}
+
+empty_series()
+{
+	fresh_change
+	expect 2 compare S="$CHANGE"
+	says "the series of $CHANGE is empty"
+	expect 2 compare S="mremap-fix-chrage"
+	says "no change named mremap-fix-chrage" mremap-fix-charge
+	expect 2 compare A=none
+	says "A= and B= go together"
+	expect 2 compare A=none B=none
+	says "the two sides" "same"
+}
+
+# Two changes that touch the same line; a series made for another kernel.
+conflicting_changes()
+{
+	fresh_change
+	counting_patch "$CHANGE/0001-count.patch"
+	rm -rf "$CHECK/rival"
+	mkdir -p "$CHECK/rival"
+	breaking_patch "$CHECK/rival/0001-break.patch"
+	echo 0001-count.patch > "$CHANGE/series"
+	echo 0001-break.patch > "$CHECK/rival/series"
+	before=$(tree_head)
+	expect 5 compare S="$CHANGE,$CHECK/rival"
+	says "0001-break.patch does not apply" "change rival conflicts with change" "mm/mremap.c"
+	sed -i 's/^-static unsigned long move_vma(/-static long move_vma(/' "$CHECK/rival/0001-break.patch"
+	printf '6.1.0\n' > "$CHECK/rival/base"
+	expect 5 compare S="$CHECK/rival"
+	says "does not apply" "the series is for 6.1.0, the tree is 7.2.12"
+	same "$(tree_head)" "$before" "the base's commit"
+	fresh_change
+	counting_patch "$CHANGE/0001-count.patch"
+	expect 0 compare S="$CHANGE" T=mremap.move.arrives-page
+}
+
+no_compiled_file()
+{
+	fresh_change
+	patch_of "$CHANGE/0001-doc.patch" "docs: a word" "Process Addresses" "Process addresses" Documentation/mm/process_addrs.rst ||
+		return
+	expect 4 compare S="$CHANGE" T=mremap.move.arrives-page
+	says "NOTHING CAN DIFFER" "Documentation/mm/process_addrs.rst"
+}
+
+# A copy of the tree or of the build that was cut short is made again.
+interrupted_copy()
+{
+	fresh_change
+	counting_patch "$CHANGE/0001-count.patch"
+	mine=build/trees/$(S=default,$CHANGE scripts/tree.sh --name)
+	rm -rf "$mine"
+	(setsid sh -c "STARTED=0 S=$CHANGE T=mremap.move.arrives-page exec scripts/compare.sh" >/dev/null 2>&1 & echo $! > "$CHECK/pid")
+	for _ in $(seq 200); do
+		[ ! -d "$mine/mm" ] || break
+		sleep 0.05
+	done
+	kill -KILL -"$(cat "$CHECK/pid")"
+	sleep 0.2
+	[ ! -f "$mine/build-fast/vmlinux" ] || { echo "too late to interrupt"; return 1; }
+	expect 0 compare S="$CHANGE" T=mremap.move.arrives-page
+	in_file vmstat:unevictable_pgs_scanned out/latest/report.json
+	rm -rf "$mine/build-fast"
+	mkdir "$mine/build-fast.tmp"
+	expect 0 compare S="$CHANGE" T=mremap.move.arrives-page
+	[ ! -d "$mine/build-fast.tmp" ]
+}
+
+git_range()
+{
+	user_tree
+	sed -i 's|^ \*\tmm/mremap.c$| *\tmm/mremap.c, moves|' "$CHECK/linux/mm/mremap.c"
+	git -C "$CHECK/linux" -c user.name=u -c user.email=u@localhost commit -qam "mm: a word"
+	state=$(state_of "$CHECK/linux")
+	expect 0 compare LINUX="$CHECK/linux" S=git:HEAD~1..HEAD T=mremap.move.arrives-page
+	says "mmuml compare: HEAD~1..HEAD" "mmuml: PASS"
+	same "$(state_of "$CHECK/linux")" "$state" "the user's tree"
+	expect 2 compare LINUX="$CHECK/linux" S=git:HEAD~1..nowhere T=mremap.move.arrives-page
+	says "no commit nowhere"
+	expect 2 compare LINUX="$CHECK/linux" S=git:HEAD
+	says "is no range"
+}
+
+new_export_import()
+{
+	tree=build/trees/default
+	head=$(tree_head)
+	a_copy
+	sed -i 's|^ \*\tmm/mremap.c$| *\tmm/mremap.c, moves|' $tree/mm/mremap.c
+	code=0
+	git -C $tree -c user.name=u -c user.email=u@localhost commit -qam "mm: a word" -m "Why."
+	expect 0 env NAME=my-change scripts/change.sh new || code=1
+	git -C $tree checkout -q --detach "$head"
+	same "$(cat mm-changes/my-change/series)" 0001-mm-a-word.patch "the series" || code=1
+	in_file "mremap-fix-charge" mm-changes/my-change/base || code=1
+	in_file "mm: a word" mm-changes/my-change/README.md || code=1
+	expect 2 env NAME=my-change scripts/change.sh new || code=1
+	says "there is a mm-changes/my-change already" || code=1
+	[ $code = 0 ]
+	expect 2 env NAME=other scripts/change.sh new
+	says "no patches for other"
+	# Out as mails, complaints and all, and in again.
+	rm -rf "$CHECK/mails"
+	expect 0 env S=my-change DIR="$CHECK/mails" scripts/change.sh export
+	says "0001-mm-a-word.patch" "WARNING" "complaint(s) of checkpatch"
+	cat "$CHECK"/mails/*.patch > "$CHECK/mails.mbox"
+	expect 0 env NAME=again MBOX="$CHECK/mails.mbox" scripts/change.sh import
+	same "$(S=$(scripts/compare.sh --below),again scripts/tree.sh --commit >/dev/null && cat mm-changes/again/series)" \
+	     0001-mm-a-word.patch "the series of the import"
+	expect 2 env S=my-change DIR="$CHECK/mails" scripts/change.sh export
+	says "has patches already"
+	expect 2 env NAME=../x MBOX="$CHECK/mails.mbox" scripts/change.sh import
+	says "is no name of a directory"
+}
+
+# The status that git bisect run wants: what cannot be tested is skipped, a mistake stops it.
+bisects()
+{
+	rm -rf "$CHECK/rival"
+	mkdir -p "$CHECK/rival"
+	breaking_patch "$CHECK/rival/0001-break.patch"
+	sed -i 's/^-static unsigned long move_vma(/-static long move_vma(/' "$CHECK/rival/0001-break.patch"
+	expect 125 scripts/bisect.sh S="$CHECK/rival"
+	says "does not apply"
+	expect 129 scripts/bisect.sh S=no-such-change
+	expect 0 scripts/bisect.sh T=kit.plain.pass
+	expect 1 scripts/bisect.sh T=kit.plain.fail
+	expect 2 make run BISECT=1 S="$CHECK/rival"
+	says "Error 125"
+}
+
+expect_files_are_sound()
+{
+	for e in mm-changes/*/expect; do
+		[ -f "$e" ] || continue
+		expect 0 build/host-asan/mmuml-compare --expect "$e" --print
+	done
+}
+
+# What the changes that ship promise.
+shipped_changes_hold()
+{
+	ls mm-changes/*/expect >/dev/null 2>&1 || return 0
+	expect 0 compare S=
+	says Summary
+	says_not FAILS
+}
+
+compare_cases()
+{
+	t compare.expect_files expect_files_are_sound
+	t compare.breaks breaks_a_test
+	t compare.fixes fixes_a_test
+	t compare.counts counts_differ
+	t compare.forms forms_of_a_series
+	t compare.each patch_by_patch
+	t compare.empty empty_series
+	t compare.conflict conflicting_changes
+	t compare.no_code no_compiled_file
+	t compare.interrupted interrupted_copy
+	t compare.git_range git_range
+	t change.new_export_import new_export_import
+	t change.bisect bisects
+	# Two count kernels for each change: only when asked for.
+	[ -z "${SHIPPED-}" ] || t compare.shipped shipped_changes_hold
+}
