@@ -17,29 +17,59 @@ MEM	?= $(if $(filter debug,$(PROFILE)),640,512)
 ISOLATE	?=
 # make bench: also from nothing
 FULL	?=
+# make compare: two stacks, A and B, instead of S; patch by patch; JSON=1 for the machine's form
+A	?=
+EACH	?=
+# make new-change, export, import: the change; where its patches go to, come from
+NAME	?=
+DIR	?=
+MBOX	?=
+# under git bisect run: what cannot be built is skipped (125)
+BISECT	?=
 # make shell: a host directory to show at /host
 HOSTFS	?=
 # further words of the kernel command line
 APPEND	?=
+# make gdb: breakpoints (make compare: the second stack); commands instead of a terminal; join a running guest; objects to build with -Og
+B	?=
+ATTACH	?=
+# make interleave: the script to play
+SCRIPT	?=
+OG	?=
+# make run: go to gdb where a test fails
+GDB_ON_FAIL ?=
+# make coverage: FILE:LINE or TEST to ask the last run about; a run to compare with; HTML=1; a file for the JSON report;
+# with LINUX= the commit below the change
+WHO	?=
+BASE	?=
+HTML	?=
+JSON	?=
+SINCE	?=
 V	?=
 
 BUILD	:= build
-NAME	:= $(shell S='$(S)' LINUX='$(LINUX)' scripts/tree.sh --name)
-TREE	:= $(BUILD)/trees/$(NAME)
-OUT	:= $(TREE)/build-$(PROFILE)
+STACK	:= $(shell S='$(S)' LINUX='$(LINUX)' scripts/tree.sh --name 2>/dev/null)
+TREE	:= $(BUILD)/trees/$(STACK)
+OUT	= $(TREE)/build-$(PROFILE)
 GUEST	:= $(TREE)/build-guest
 RUNNER	:= $(BUILD)/host/mmuml-run
 START	:= $(shell date +%s.%N)
-export S LINUX PROFILE V
+export S LINUX PROFILE V A B ATTACH OG WHO BASE HTML JSON SINCE T EACH SEED REPEAT APPEND NAME DIR MBOX
+export PROFILE_ASKED := $(if $(filter file,$(origin PROFILE)),,$(PROFILE))
 export PATH := $(PATH):/usr/sbin:/sbin
 MAKEFLAGS += --no-print-directory
 
 RUN	= $(RUNNER) --kernel $(OUT)/vmlinux --guest $(GUEST) --tree $(TREE) --profile $(PROFILE) \
 	  --series '$(S)' --linux '$(LINUX)' --mem $(MEM) --scale $(SCALE) --append '$(APPEND)'
+GDBSH	= scripts/gdb.sh $(OUT) $(shell echo $$PPID)
 RUNTESTS = $(RUN) --tests '$(T)' --seed $(SEED) --repeat $(REPEAT) --started $(START) \
 	  $(if $(V),--verbose) $(if $(ISOLATE),--isolate)
 
-.PHONY: help doctor deps fetch tree config build run shell list check soak bench clean distclean host guest kernel
+# what "make run" was told, for another make
+RUNVARS = $(foreach v,T S PROFILE LINUX SCALE SEED REPEAT MEM ISOLATE APPEND,$(if $(filter command%,$(origin $(v))),$(v)='$($(v))'))
+
+.PHONY: help doctor deps fetch tree config build run coverage gdb rmap-graph interleave shell list check soak bench
+.PHONY: compare new-change export import clean distclean host guest kernel
 help:
 	@scripts/help.sh
 
@@ -69,11 +99,38 @@ guest: tree
 
 build: kernel host guest
 
-run: build
-	@$(RUNTESTS) --what run
+run: $(if $(BISECT),,build)
+	$(if $(BISECT),+@scripts/bisect.sh $(RUNVARS),@$(if $(GDB_ON_FAIL),$(GDBSH) $(RUNTESTS) --on-fail,$(RUNTESTS)) --what run)
+
+# The reverse map of the test's processes as a picture, when the first of them exits (or at B=).
+rmap-graph: build
+	@B='$(or $(B),@end)' CMD=mm-rmap-graph $(GDBSH) $(RUNTESTS) --gdb --what graph
+
+# SCRIPT= names the test that it plays in; two CPUs.
+interleave: build
+	@scripts/interleave.sh '$(SCRIPT)' $(GDBSH) $(RUN) --cpus 2 --gdb --what interleave
+
+gdb: $(if $(ATTACH),host,build)
+	@$(GDBSH) $(if $(ATTACH),$(RUNNER) --attach,$(RUNTESTS) --gdb --what gdb)
+
+coverage: override PROFILE := coverage
+coverage: $(if $(WHO),host,build)
+	@scripts/coverage/coverage.sh $(TREE) $(RUNTESTS)
 
 shell: build
 	@$(RUN) --shell --hostfs '$(HOSTFS)'
+
+compare: fetch host
+	+@STARTED=$(START) scripts/compare.sh
+
+new-change: fetch
+	@scripts/change.sh new
+
+export: fetch
+	@scripts/change.sh export
+
+import: fetch
+	@scripts/change.sh import
 
 list: host guest
 	@scripts/list.sh $(GUEST)

@@ -35,6 +35,9 @@ runs=1
 bench suite-fast true "make run || true"
 printf '  %-34s %.0f MB\n' "  memory of the kernel process" "$(last '.peak_rss_kb / 1024')"
 printf '  %-34s %s\n' "  slowest tests" "$(last '[.tests[] | {name, ms}] | sort_by(-.ms)[:5][] | "\(.name) \(.ms | round) ms"' | tr '\n' ';')"
+fast=$(last .tests_s)
+bench suite-coverage true "make coverage || true"
+printf '  %-34s %.2f times fast\n' "  its tests" "$(last ".tests_s / $fast")"
 bench suite-debug true "make run PROFILE=debug || true"
 if [ -n "${FULL-}" ]; then
 	bench fast-from-nothing "rm -rf $tree/build-fast $BUILD/ccache" "make kernel"

@@ -23,11 +23,47 @@ show()
 	fi
 }
 
+# CFLAGS of the objects that OG= names, as words for kbuild. The stem of the object is all that kbuild looks at: -Og
+# goes to every object of that name.
+og_flags()
+{
+	for o in $(printf '%s' "${OG_GOOD-}" | tr ',' ' '); do
+		o=${o##*/}
+		printf 'CFLAGS_%s=-Og ' "$o"
+	done
+}
+
+# Which of OG= compile with -Og; what does not is said with its first error, and built as ever.
+og_try()
+{
+	OG_GOOD=
+	for o in $(printf '%s' "${OG-}" | tr ',' ' '); do
+		[ -f "$tree/${o%.o}.c" ] ||
+			die $EX_USAGE "OG=$o names no object" "there is no ${o%.o}.c in $tree" "make gdb OG=mm/rmap.o,mm/mremap.o"
+		if kmake "$tree" "$out" "CFLAGS_${o##*/}=-Og" "$o" >"$out/og.log" 2>&1; then
+			say OG "$o"
+			OG_GOOD=$OG_GOOD,$o
+		else
+			say OG "$o not with -Og: $(sed -n 's/.*error: //p' "$out/og.log" | head -n 1)"
+		fi
+	done
+}
+
+# The instrumented objects, exactly: a GCOV_PROFILE_x.o would match x.o in every directory, this one is expanded in each.
+instrument()
+{
+	grep -q '^CONFIG_GCOV_KERNEL=y' "$out/.config" || return 0
+	objects=$(scripts/coverage/objects.sh "$tree") || exit $?
+	# shellcheck disable=SC2016 # make expands it
+	printf 'GCOV_PROFILE=$(if $(filter %s,$(obj)/$(target-stem)),y)' "$(echo "$objects" | sed 's/\.c$//' | tr '\n' ' ')"
+}
+
 # What besides the files decides the result.
 build_key()
 {
+	echo "$gcov"
 	kmakeflags | sed -E 's/-j ?[0-9]*|--jobserver[^ ]*//g'
-	echo " ${CC-} ${LLVM-} ${KCFLAGS-} $(stat -L -c '%n %Y %s' "$(command -v "${CC:-gcc}")" 2>/dev/null)"
+	echo " ${CC-} ${LLVM-} ${KCFLAGS-} $(og_flags)$(stat -L -c '%n %Y %s' "$(command -v "${CC:-gcc}")" 2>/dev/null)"
 }
 
 whole()
@@ -36,7 +72,8 @@ whole()
 	status=$out/.build.status
 	rm -f "$status" "$out/.inputs" "$out/.build.key"
 	touch "$out/.build.began"
-	{ kmake "$tree" "$out" vmlinux 2>&1 || echo failed > "$status"; } | tee "$log" |
+	# shellcheck disable=SC2046 # words
+	{ kmake "$tree" "$out" $(og_flags) ${gcov:+"$gcov"} vmlinux 2>&1 || echo failed > "$status"; } | tee "$log" |
 		grep --line-buffered -vE '^make(\[[0-9]+\])?: |^  (CALL|DESCEND) ' | show
 	if [ -f "$status" ]; then
 		die $EX_BUILD "the kernel does not build" "$(grep -m1 -E 'error:|Error |undefined reference' "$log")" \
@@ -44,7 +81,8 @@ whole()
 	fi
 	# The environment that kbuild gives to its sub-makes, for the short way.
 	# shellcheck disable=SC2016 # make expands it
-	kmake "$tree" "$out" --eval='mmuml-env: ; @env -0 > $(objtree)/.build.env' mmuml-env >/dev/null 2>&1 ||
+	# shellcheck disable=SC2016,SC2046
+	kmake "$tree" "$out" $(og_flags) --eval='mmuml-env: ; @env -0 > $(objtree)/.build.env' mmuml-env >/dev/null 2>&1 ||
 		rm -f "$out/.build.env"
 	if [ -n "$(find "$out/.config" -newer "$out/compile_commands.json" 2>&1)" ]; then
 		kmake "$tree" "$out" -s compile_commands.json >/dev/null 2>&1 || true
@@ -77,8 +115,9 @@ saved()
 short_script()
 {
 	echo 'set -e'
+	quoted=${gcov:+"'$gcov'"}
 	for d in $1; do
-		echo "make -f ../scripts/Makefile.build obj=$d need-builtin=1 need-modorder="
+		echo "make $quoted -f ../scripts/Makefile.build obj=$d need-builtin=1 need-modorder="
 	done
 	for a in built-in.a built-in-fixup.a vmlinux.a; do
 		[ ! -f "$out/.$a.cmd" ] || saved $a
@@ -86,6 +125,16 @@ short_script()
 	for step in vmlinux_o modpost vmlinux; do
 		echo "make -f ../scripts/Makefile.$step"
 	done
+}
+
+# The compiler's warnings about the sources as they are: what this build said instead of what an older one said about
+# the objects that it compiled again.
+keep_warnings()
+{
+	sed -n 's/^  CC  *\(.*\)\.o$/\1.c:/p' "$out/build.log" > "$out/.compiled"
+	{ grep -vFf "$out/.compiled" "$out/warnings" 2>/dev/null || true
+	  sed -n 's/^\(\.\.\/\)*\([^ ]*:[0-9]*:[0-9]*: warning: .*\)/\2/p' "$out/build.log"; } | sort -u > "$out/warnings.tmp"
+	mv "$out/warnings.tmp" "$out/warnings"
 }
 
 # Build the directories of the changed files and link; false if it has to be done the long way.
@@ -103,13 +152,22 @@ short()
 
 build()
 {
+	OG_GOOD=${OG-}
+	gcov=$(instrument) || exit $?
 	key=$(build_key)
 	if [ "$(cat "$out/.build.key" 2>/dev/null)" = "$key" ]; then
 		"$fresh" check "$out" > "$out/.changed" && return 0
-		short || whole
+		if [ -n "${OG-}" ]; then
+			og_try
+			whole
+		else
+			short || whole
+		fi
 	else
+		og_try
 		whole
 	fi
+	keep_warnings
 	"$fresh" record "$out" "$out/.build.began"
 	echo "$key" > "$out/.build.key"
 }

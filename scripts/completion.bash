@@ -19,10 +19,12 @@ _mmuml()
 	fi
 	case $prev in
 	T)	words=$(cut -f1 build/trees/default/build-guest/tests.list 2>/dev/null | grep -v '^kit\.') ;;
-	S)	words="none $(cd mm-changes && printf '%s\n' */ | tr -d /)" ;;
+	S | A)	words="none default $(cd mm-changes && printf '%s\n' */ | tr -d /)" ;;
+	B)	words=$(sed 's/#.*//; s/[[:space:]].*//; /^$/d' scripts/gdb/places 2>/dev/null) ;;
+	SCRIPT)	words=$(cd scripts/gdb/interleave && printf '%s\n' *) ;;
 	PROFILE) words=$(cd uml-config/profiles && printf '%s\n' *) ;;
-	LINUX | HOSTFS) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
-	*)	words="$(sed -n 's/^\.PHONY: //p' Makefile) T= S= PROFILE= LINUX= SCALE= SEED= REPEAT= ISOLATE= MEM= HOSTFS= APPEND= V=" ;;
+	LINUX | HOSTFS | BASE | DIR) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+	*)	words="$(sed -n 's/^\.PHONY: //p; s/^\([A-Z_]*\)[[:space:]]*?=.*/\1=/p' Makefile)" ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	case ${COMPREPLY[0]-} in *=) compopt -o nospace ;; esac

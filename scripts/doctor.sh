@@ -28,6 +28,7 @@ needs()
 	busybox-static	file:/bin/busybox	the shell in the guest
 	shellcheck	cmd:shellcheck		make check
 	hyperfine	cmd:hyperfine		make bench
+	gnuplot-nox	cmd:gnuplot		make compare: plots of counters over a parameter
 	jq		cmd:jq			make check reads results.json with it
 	python3		cmd:python3		kbuild's compile_commands.json and gdb scripts
 	EOF

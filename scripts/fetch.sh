@@ -97,7 +97,7 @@ unpack()
 		no_source "$dl/${package}_${v}_all.deb holds no complete kernel tree (remove it to fetch again)"
 
 	say GIT "base commit of $kernel (95,000 files)"
-	[ -d "$KGIT/objects" ] || kgit init -q --bare "$KGIT"
+	make_repo
 	rm -f "$KGIT/base.index" "$KGIT/base.index.lock"
 	index=$KGIT/base.index
 	GIT_INDEX_FILE=$index GIT_WORK_TREE=$src kgit add -A -f .

@@ -40,6 +40,14 @@ kgit()
 	    -c user.name=mmuml -c user.email=mmuml@localhost "$@"
 }
 
+# make_repo: the kit's repository. A commit made in a tree by hand must not set off a repack of the whole kernel.
+make_repo()
+{
+	[ -d "$KGIT/objects" ] || kgit init -q --bare "$KGIT"
+	kgit config gc.auto 0
+	kgit config maintenance.auto false
+}
+
 # one_at_a_time NAME CMD...: run CMD holding build/NAME.lock, so that two makes do not collide.
 one_at_a_time()
 {
@@ -57,8 +65,8 @@ one_at_a_time()
 # What the user's make line says to kbuild, without what it says to the kit.
 kmakeflags()
 {
-	printf '%s' "${MAKEFLAGS-}" |
-		sed -E 's/(^| )(T|S|PROFILE|LINUX|SCALE|SEED|REPEAT|MEM|ISOLATE|HOSTFS|APPEND)=([^ \\]|\\.)*//g'
+	kit=$(sed -n 's/^\([A-Z_]*\)[[:space:]]*?=.*/\1/p' Makefile | tr '\n' '|')
+	printf '%s' "${MAKEFLAGS-}" | sed -E "s/(^| )(${kit}CMD)=([^ \\\\]|\\\\.)*//g"
 }
 
 # kmake TREE OUT ARGS: kbuild for one build directory, the same way for every stage.

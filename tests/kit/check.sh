@@ -3,6 +3,7 @@
 # The tests of the kit itself, then all in-guest tests under fast and debug.
 # usage: tests/kit/check.sh            everything; the last line is "N passed, N failed"
 #        ONLY='runner.*' tests/kit/check.sh   only the kit's cases that match, no in-guest suite
+#        SHIPPED=1 ...                        also what each change in mm-changes/ promises in its expect
 set -eu
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$TOP"
@@ -11,17 +12,22 @@ cd "$TOP"
 . tests/kit/runner.sh
 . tests/kit/stages.sh
 . tests/kit/hosts.sh
+. tests/kit/gdb.sh
+. tests/kit/coverage.sh
+. tests/kit/compare.sh
 
 NAME=default
 OUT=build/trees/$NAME/build-fast
 GUEST=build/trees/$NAME/build-guest
-unset MAKEFLAGS MAKELEVEL MFLAGS T S LINUX PROFILE V
+unset MAKEFLAGS MAKELEVEL MFLAGS T S A B LINUX PROFILE V CMD ATTACH OG SCRIPT GDB WHO BASE HTML JSON SINCE
+unset PROFILE_ASKED EACH REPEAT NAME DIR MBOX
 
 prepare()
 {
 	mkdir -p "$CHECK/run"
 	echo "  CHECK   build (fast)"
 	make build
+	make kernel PROFILE=coverage
 	make -s -C scripts/runner OUT="$TOP/build/host-asan" ASAN=1
 }
 
@@ -48,6 +54,9 @@ hygiene_cases
 runner_cases
 stage_cases
 host_cases
+gdb_cases
+coverage_cases
+compare_cases
 suite fast
 suite debug
 echo "$PASSED passed, $FAILED failed"

@@ -238,17 +238,56 @@ interrupted()
 	[ -s "$CHECK/run/out/latest/results.json" ]
 }
 
+# guest_shell FILE [ARG...]: a shell in the guest with its input from FILE.
+guest_shell()
+{
+	cd "$CHECK/run" || return
+	input=$1
+	shift
+	timeout -k 2 60 "$TOP/build/host-asan/mmuml-run" --kernel "$TOP/$OUT/vmlinux" --guest "$TOP/$GUEST" --shell \
+		"$@" < "$input" > "$CHECK/got" 2>&1
+}
+
 jail_holds()
 {
 	# The guest sees its own plan and nothing else of the host.
-	(cd "$CHECK/run" && mkdir -p jail && echo seen > jail/here)
-	cd "$CHECK/run" || return
+	mkdir -p "$CHECK/run/jail"
+	echo seen > "$CHECK/run/jail/here"
 	# shellcheck disable=SC2016 # for the guest's shell
-	{ sleep 3; echo 'ls /host; ls /host/../../../etc/passwd /host/etc 2>&1 | head -n 3; echo end-$((6*7))'; sleep 2; echo exit; sleep 1; } |
-		timeout 60 "$TOP/build/host-asan/mmuml-run" --kernel "$TOP/$OUT/vmlinux" --guest "$TOP/$GUEST" --shell \
-		--hostfs jail > "$CHECK/got" 2>&1 || true
-	says here end-42 "No such file"
+	echo 'ls /host; ls /host/../../../etc/passwd /host/etc 2>&1 | head -n 3; echo end-$((6*7))' > "$CHECK/commands"
+	guest_shell "$CHECK/commands" --hostfs jail
+	says here end-42 "No such file" "Power down"
 	says_not root:
+}
+
+shell_has_busybox()
+{
+	rm -rf "$CHECK/run/out"
+	run_guest --tests kit.plain.pass
+	before=$(readlink "$CHECK/run/out/latest")
+	# shellcheck disable=SC2016 # for the guest's shell
+	echo 'echo n-$(ls /bin | wc -l); seq 3 | tac | head -n 1' > "$CHECK/commands"
+	guest_shell "$CHECK/commands"
+	[ "$(sed -n 's/^n-//p' "$CHECK/got" | tr -d '\r')" -gt 200 ]
+	[ "$(tr -d '\r' < "$CHECK/got" | grep -c '^3$')" = 1 ]
+	# The last run is still the last run.
+	same "$(readlink "$CHECK/run/out/latest")" "$before" out/latest
+	[ -z "$(ls -d "$CHECK"/run/out/runs/*-shell 2>/dev/null)" ]
+}
+
+shell_is_terminated()
+{
+	cd "$CHECK/run" || return
+	mkfifo "$CHECK/never" 2>/dev/null || true
+	sleep 60 > "$CHECK/never" &
+	writer=$!
+	ended=0
+	timeout 3 "$TOP/build/host-asan/mmuml-run" --kernel "$TOP/$OUT/vmlinux" --guest "$TOP/$GUEST" --shell \
+		< "$CHECK/never" > "$CHECK/got" 2>&1 || ended=$?
+	kill "$writer"
+	same "$ended" 124 "exit of timeout"
+	nothing_left
+	[ -z "$(ls -d "$CHECK"/run/out/runs/*-shell 2>/dev/null)" ]
 }
 
 runner_cases()
@@ -278,4 +317,6 @@ runner_cases()
 	t runner.sigkill killed_hard
 	t runner.interrupt interrupted
 	t runner.jail jail_holds
+	t runner.shell shell_has_busybox
+	t runner.shell_terminated shell_is_terminated
 }
