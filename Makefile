@@ -65,6 +65,9 @@ GDBSH	= scripts/gdb.sh $(OUT) $(shell echo $$PPID)
 RUNTESTS = $(RUN) --tests '$(T)' --seed $(SEED) --repeat $(REPEAT) --started $(START) \
 	  $(if $(V),--verbose) $(if $(ISOLATE),--isolate)
 
+# as many at a time as there are CPUs, unless -j says otherwise
+JOBS	= $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # what "make run" was told, for another make
 RUNVARS = $(foreach v,T S PROFILE LINUX SCALE SEED REPEAT MEM ISOLATE APPEND,$(if $(filter command%,$(origin $(v))),$(v)='$($(v))'))
 
@@ -92,10 +95,10 @@ kernel: config host
 	+@scripts/build.sh $(TREE) $(PROFILE)
 
 host: deps
-	@$(MAKE) -s -C scripts/runner OUT=$(abspath $(BUILD))/host CC=gcc
+	@$(MAKE) $(JOBS) -s -C scripts/runner OUT=$(abspath $(BUILD))/host CC=gcc
 
 guest: tree
-	@$(MAKE) -s -C tests TREE=$(abspath $(TREE)) CC=gcc
+	@$(MAKE) $(JOBS) -s -C tests TREE=$(abspath $(TREE)) CC=gcc
 
 build: kernel host guest
 

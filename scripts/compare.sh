@@ -167,7 +167,7 @@ guest()
 		clone_dir "$1" "$TREE_A" build-headers
 		clone_dir "$1" "$TREE_A" build-guest
 	fi
-	make -s -C tests TREE="$TOP/$GUEST" CC=gcc || exit $?
+	make -s -j"$(nproc)" -C tests TREE="$TOP/$GUEST" CC=gcc || exit $?
 	GUEST=$GUEST/build-guest
 }
 

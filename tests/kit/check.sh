@@ -28,7 +28,7 @@ prepare()
 	echo "  CHECK   build (fast)"
 	make build
 	make kernel PROFILE=coverage
-	make -s -C scripts/runner OUT="$TOP/build/host-asan" ASAN=1
+	make -s -j"$(nproc)" -C scripts/runner OUT="$TOP/build/host-asan" ASAN=1
 }
 
 # The suite of one profile; its counts are added to the kit's.
