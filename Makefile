@@ -118,7 +118,7 @@ gdb: $(if $(ATTACH),host,build)
 
 coverage: override PROFILE := coverage
 coverage: $(if $(WHO),host,build)
-	@scripts/coverage/coverage.sh $(TREE) $(RUNTESTS)
+	@STARTED=$(START) scripts/coverage/coverage.sh $(TREE) $(RUNTESTS)
 
 shell: build
 	@$(RUN) --shell --hostfs '$(HOSTFS)'

@@ -3,6 +3,7 @@
 # What this machine lacks to build and run the kit.
 # usage: scripts/doctor.sh            report everything, as a table
 #        scripts/doctor.sh --install  install what is missing (silent if nothing is)
+#        scripts/doctor.sh --want PACKAGE   install what one verb alone needs
 set -eu
 . scripts/lib.sh
 
@@ -34,6 +35,14 @@ needs()
 	EOF
 }
 
+# The same of what one verb alone needs: that verb asks for it, no other misses it.
+wants()
+{
+	cat <<-'EOF'
+	lcov		cmd:genhtml		make coverage HTML=1: the pages
+	EOF
+}
+
 have()
 {
 	case $1 in
@@ -43,9 +52,10 @@ have()
 	esac
 }
 
+# Of the lines on standard input: the packages that are not there.
 missing()
 {
-	needs | while read -r package probe why; do
+	while read -r package probe why; do
 		have "$probe" || echo "$package"
 	done
 }
@@ -79,9 +89,10 @@ install_missing()
 
 table()
 {
-	needs | while read -r package probe why; do
+	{ needs; wants | sed 's/$/ (installed when asked for)/'; } | while read -r package probe why; do
 		state=ok
 		have "$probe" || state=MISSING
+		case $state$why in "MISSING"*"(installed when asked for)") state=- ;; esac
 		printf '  %-16s %-8s %s\n' "$package" "$state" "$why"
 	done
 	if [ -x "$BUILD/host/mmuml-run" ]; then
@@ -101,15 +112,19 @@ case ${1-} in
 	   [ -z "$(find /var/lib/dpkg/status -newer "$stamp" 2>/dev/null)" ]; then
 		exit 0
 	fi
-	lack=$(missing | tr '\n' ' ')
+	lack=$(needs | missing | tr '\n' ' ')
 	[ -z "$lack" ] || install_missing "$lack"
-	lack=$(missing | tr '\n' ' ')
+	lack=$(needs | missing | tr '\n' ' ')
 	[ -z "$lack" ] || die $EX_HOST "still missing: $lack" "installed, but not found in PATH=$PATH" "make doctor"
 	cksum < "$0" > "$stamp"
 	;;
+--want)
+	lack=$(wants | grep "^$2[[:space:]]" | missing)
+	[ -z "$lack" ] || install_missing "$lack"
+	;;
 '')
 	table
-	lack=$(missing | tr '\n' ' ')
+	lack=$(needs | missing | tr '\n' ' ')
 	if [ -n "$lack" ]; then
 		die $EX_HOST "missing: $lack" "" "make deps"
 	fi

@@ -136,7 +136,7 @@ static bool solve(const struct cover *c, const struct function *f, const uint32_
 /* The window in hand, as counts of lines, functions and branches. */
 static void count_window(struct cover *c)
 {
-	static int64_t arcs[1 << 16], blocks[1 << 16];
+	static int64_t arcs[GRAPH_MAX], blocks[GRAPH_MAX];
 	int w = 0;
 
 	for (int i = 0; i < c->n_branches; i++)
@@ -222,8 +222,10 @@ static void take_test(struct cover *c, const struct stream *s, const char *name,
 		if (c->now[i])
 			c->lines[i].tests[t / 64] |= 1ULL << t % 64;
 	}
-	for (int i = 0; i < c->n_functions; i++)
-		c->functions[i].entered += less(c->now_entered[i], c->idle_entered[i]);
+	for (int i = 0; i < c->n_functions; i++) {
+		c->now_entered[i] = less(c->now_entered[i], c->idle_entered[i]);
+		c->functions[i].entered += c->now_entered[i];
+	}
 	for (int i = 0; i < c->n_branches; i++) {
 		c->branches[i].now = less(c->branches[i].now, c->branches[i].idle);
 		c->branches[i].taken += c->branches[i].now;

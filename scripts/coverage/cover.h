@@ -18,6 +18,8 @@
 
 #include "../runner/runner.h"
 
+#define GRAPH_MAX	(1 << 16)	/* arcs, blocks of one function */
+
 /* ---- notes.c: one object's flow graphs (.gcno of gcc 12 and later) ---- */
 
 struct arc {

@@ -112,6 +112,8 @@ static void read_arcs(struct reader *r, struct function *f, int n)
 {
 	int src = word(r);
 
+	if (f->n_arcs + n > GRAPH_MAX || f->n_blocks > GRAPH_MAX)
+		damaged(r, "a function of more arcs than can be solved");
 	f->arcs = resize(f->arcs, (f->n_arcs + n) * sizeof(*f->arcs));
 	for (int i = 0; i < n; i++) {
 		struct arc a = { .src = src };
@@ -123,7 +125,7 @@ static void read_arcs(struct reader *r, struct function *f, int n)
 			damaged(r, "an arc leads out of its function");
 		a.on_tree = flags & ARC_ON_TREE;
 		a.fake = flags & ARC_FAKE;
-			f->n_counters += !a.on_tree;
+		f->n_counters += !a.on_tree;
 		f->arcs[f->n_arcs++] = a;
 	}
 }

@@ -264,22 +264,31 @@ static const char *shown(struct share s)
 	return t;
 }
 
-static void print_change(const struct cover *c)
+/* How many changed lines are in each state; their sum. */
+static int count_states(const struct cover *c, int lines[4])
 {
-	struct share all = changed_share(c, -1);
-	int lines[4] = { 0 };
-
+	memset(lines, 0, 4 * sizeof(*lines));
 	for (int i = 0; i < c->n_files; i++)
 		for (int k = 1; k <= c->files[i].n_lines; k++)
 			if (c->files[i].changed[k])
 				lines[state_of(c, &c->files[i], k)]++;
-	if (!(lines[0] + lines[1] + lines[2] + lines[3])) {
+	return lines[EXECUTED] + lines[NOT_EXECUTED] + lines[NOT_COMPILED] + lines[NO_CODE];
+}
+
+static void print_change(const struct cover *c)
+{
+	struct share all = changed_share(c, -1);
+	int lines[4], sum = count_states(c, lines);
+
+	if (!sum) {
 		printf("no changed lines: the tree is the base of the series\n");
 		return;
 	}
 	printf("changed lines executed: %d/%d (%d%%)\n", all.hit, all.all, percent(all));
-	if (lines[NOT_COMPILED])
-		printf("  %d more are not compiled in this configuration\n", lines[NOT_COMPILED]);
+	printf("  of %d changed lines", sum);
+	for (int i = EXECUTED; i <= NO_CODE; i++)
+		printf("%s %d %s", i ? "," : ":", lines[i], state_word[i]);
+	printf("\n");
 	for (int i = 0; i < c->n_files; i++) {
 		const struct source *f = &c->files[i];
 		struct share s = changed_share(c, i);
@@ -735,11 +744,16 @@ static json_t *only_json(const struct cover *c)
 
 void report_json(struct cover *c, const char *path)
 {
-	json_t *files = json_array(), *root;
+	json_t *files = json_array(), *states = json_object(), *root;
+	int lines[4];
 
 	for (int i = 0; i < c->n_files; i++)
 		json_array_append_new(files, file_json(c, i));
-	root = json_pack("{s:o, s:i, s:i, s:i, s:o, s:o}", "changed", share_json(changed_share(c, -1)), "tests", c->n_tests,
+	count_states(c, lines);
+	for (int i = EXECUTED; i <= NO_CODE; i++)
+		json_object_set_new(states, state_word[i], json_integer(lines[i]));
+	root = json_pack("{s:o, s:o, s:i, s:i, s:i, s:o, s:o}", "changed", share_json(changed_share(c, -1)),
+			 "changed_states", states, "tests", c->n_tests,
 			 "boots", c->boots, "tests_without_counters", c->lost, "files", files, "only", only_json(c));
 	if (json_dump_file(root, path, JSON_INDENT(1)))
 		die(EX_HOST, "df -h out", strerror(errno), "cannot write %s", path);

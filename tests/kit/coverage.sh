@@ -92,7 +92,7 @@ a_run()
 	printf 'interest two.c\ntouched one.c\ntouched twice.h\n' > coverage/files
 	: > coverage/excluded
 	printf '2 0\n' > coverage/marks
-	printf '%s\n' '+++ b/one.c' '@@ -4,0 +5,2 @@' '@@ -9,0 +10,4 @@' > coverage/changes.diff
+	printf '%s\n' '+++ b/one.c' '@@ -3,0 +4,3 @@' '@@ -9,0 +10,4 @@' > coverage/changes.diff
 	{ object one; object two; window t.f.one; } > coverage/counters.1
 	echo '{"tests": [{"name": "t.f.one", "status": "PASS"}]}' > results.json
 	cd ..
@@ -103,15 +103,17 @@ reports_changed_lines()
 	a_run
 	expect 0 "$COV" --json run/out.json --info run/out.info --changed-info run/changed.info run
 	says "changed lines executed: 1/2 (50%)" "one.c:6: not executed, in one" "return -1;" \
-	     "4 more are not compiled in this configuration" "one.c:10-13: not compiled in this configuration (CONFIG_ABSENT)" \
+	     "of 7 changed lines: 1 executed, 1 not executed, 4 not compiled in this configuration, 1 no code" "one.c:10-13: not compiled in this configuration (CONFIG_ABSENT)" \
 	     "never entered in two.c" "  never"
 	same "$(jq -c .changed run/out.json)" '{"all":2,"hit":1}' changed
+	same "$(jq -c .changed_states run/out.json)" \
+		'{"executed":1,"not executed":1,"not compiled in this configuration":4,"no code":1}' states
 	# The header's code is in both objects: its lines are counted once, with the executions of both.
 	same "$(jq -c '.files[] | select(.path == "twice.h") | [.lines.all, ([.line[] | .count] | max)]' run/out.json)" '[1,2]' twice.h
 	in_file "TN:t_f_one" run/out.info
 	in_file "SF:twice.h" run/out.info
 	in_file "BRDA:5," run/changed.info
-	! grep -q '^DA:7' run/changed.info
+	! grep -q '^DA:7' run/changed.info || { echo "a line that did not change is in changed.info"; return 1; }
 	genhtml --quiet --branch-coverage --show-details -o html --synthesize-missing run/out.info 2>/dev/null ||
 		(cd run/coverage/src && genhtml --quiet --branch-coverage --show-details -o "$CHECK/cov/html" ../../out.info)
 	[ -s html/index.html ]
@@ -242,8 +244,8 @@ marks_tell_groups()
 {
 	mkdir -p "$CHECK/cov"
 	cat > "$CHECK/cov/m.c" <<-'EOS'
-	/* #ifdef NO
-	 */
+	/*
+	#ifdef NO */
 	#if defined(A) && \
 	    B
 	x
