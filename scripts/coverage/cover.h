@@ -4,6 +4,7 @@
  *
  *   counters.N     of boot N, as tests/init/counters.c wrote them
  *   gcno/mm/x.gcno the compiler's notes of each instrumented object
+ *   whole/mm/x.gcno the same of a touched source compiled without optimisation
  *   src/mm/x.c     the sources that are reported, as they were compiled
  *   files          these sources, one a line: "interest PATH" or "touched PATH"
  *   changes.diff   the change under study, git diff --unified=0
@@ -97,6 +98,7 @@ struct object {
 
 struct cover {
 	char *dir;		/* run directory */
+	const struct cover *optimised;	/* this one has the notes of unoptimised code of the same sources */
 	struct source *files;
 	struct line *lines;
 	struct function *functions;
@@ -116,6 +118,15 @@ struct cover {
 int cover_file(const struct cover *c, const char *path);
 /* Read every coverage/gcno file; exits with EX_BUILD when one cannot be used. */
 void notes_read_all(struct cover *c);
+/* One of them; @name: its path below gcno/. */
+void notes_read_one(struct cover *c, const char *path, const char *name);
+
+/* ---- dropped.c: what the compiler leaves out ---- */
+
+/* Lines of touched files without code that the same source compiled without optimisation has: why, in excluded[]. */
+void dropped_find(struct cover *c);
+/* For notes.c, with each function of the unoptimised notes. */
+void dropped_vote(struct cover *w, int n_blocks, int (*pairs)[2], int n);
 
 /* ---- counters.c: windows ---- */
 

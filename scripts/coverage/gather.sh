@@ -44,17 +44,37 @@ copy_sources()
 	done
 }
 
+# The command that compiled OBJECT, without its output and its source.
+compiler()
+{
+	sed -n 's/^savedcmd_[^ ]* := //p' "$out/$(dirname "$1")/.$(basename "$1").cmd" |
+		sed 's/\$\$/$/g; s/\\#/#/g; s|^ccache ||; s| -Wp,-MMD,[^ ]*||; s| -c -o .*||'
+}
+
 # The marks of conditional groups (mmuml-cov mark) that the preprocessor lets through when it compiles OBJECT.
 preprocess()
 {
-	cmd=$(sed -n 's/^savedcmd_[^ ]* := //p' "$out/$(dirname "$1")/.$(basename "$1").cmd" | sed 's/\$\$/$/g; s/\\#/#/g')
 	src=${1%.o}.c
 	top=$TOP/$tmp
 	[ ! -f "$tmp/$src" ] || src=$top/$src
 	[ "$src" != "${1%.o}.c" ] || src=../$src
-	cmd=$(echo "$cmd" | sed "s|^ccache ||; s|^\([^ ]*\)|\1 -I$top/include -I$top/arch/um/include -I$top/arch/x86/include -iquote ../$(dirname "$1")|
-		s| -Wp,-MMD,[^ ]*||; s| -c -o .*| -E -P $src|")
+	cmd="$(compiler "$1" | sed "s|^\([^ ]*\)|\1 -I$top/include -I$top/arch/um/include -I$top/arch/x86/include -iquote ../$(dirname "$1")|") -E -P $src"
 	(cd "$out" && sh -c "$cmd") 2>/dev/null | grep -oE 'mmuml_mark_[0-9]+_[0-9]+' || true
+}
+
+# Notes of the touched sources compiled without optimisation. Errors of the kernel's assertions, which only hold for
+# optimised code, come after the notes.
+whole_notes()
+{
+	sed -n 's/^touched \(.*\)\.c$/\1/p' "$dir/files" | while read -r stem; do
+		[ -f "$out/$stem.gcno" ] || continue
+		kept=$out/.whole/$stem
+		mkdir -p "$(dirname "$kept")" "$dir/whole/$(dirname "$stem")"
+		[ -n "$(find "$kept.gcno" -newer "$out/$stem.o" 2>/dev/null)" ] ||
+			(cd "$out"; sh -c "$(compiler "$stem.o") -O0 -S -o .whole/$stem.s ../$stem.c") >/dev/null 2>&1 || true
+		rm -f "$kept.s"
+		[ ! -f "$kept.gcno" ] || cp "$kept.gcno" "$dir/whole/$stem.gcno"
+	done
 }
 
 # Objects that say what becomes of the touched files: their own, and for a header three that include it.
@@ -92,5 +112,6 @@ since=$(scripts/tree.sh --since)
 [ -z "$since" ] || tgit diff --no-ext-diff --no-color --no-renames --unified=0 "$since" -- '*.c' '*.h' > "$dir/changes.diff"
 list_files > "$dir/files"
 copy_sources
+whole_notes
 seen=
 make_marks

@@ -367,10 +367,15 @@ static void end_function(struct cover *c, struct reader *r, int function, struct
 {
 	if (function < 0)
 		return;
+	if (c->optimised) {
+		dropped_vote(c, c->functions[function].n_blocks, p->p, p->n);
+		goto out;
+	}
 	index_arcs(r, &c->functions[function]);
 	order_solution(r, &c->functions[function]);
 	make_parts(c, &c->functions[function], p);
 	make_branches(c, function, p);
+out:
 	free(p->p);
 	free(p->last_line);
 	*p = (struct pairs){ 0 };
@@ -436,7 +441,7 @@ static int major(uint32_t version)
 	return a >= 'A' ? (a - 'A') * 10 + b - '0' : a - '0';
 }
 
-static void read_one(struct cover *c, const char *path, const char *name)
+void notes_read_one(struct cover *c, const char *path, const char *name)
 {
 	struct reader r = { .path = path };
 	struct object o = { .path = xasprintf("%.*s.o", (int)strlen(name) - 5, name), .first = c->n_functions };
@@ -492,7 +497,7 @@ void notes_read_all(struct cover *c)
 		die(EX_BUILD, "make coverage", "no instrumented object left notes there", "no .gcno in %s", dir);
 	qsort(found, n_found, sizeof(*found), by_name);
 	for (int i = 0; i < n_found; i++) {
-		read_one(c, found[i], found[i] + strlen(dir) + 1);
+		notes_read_one(c, found[i], found[i] + strlen(dir) + 1);
 		free(found[i]);
 	}
 	free(dir);

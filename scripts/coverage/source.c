@@ -2,7 +2,7 @@
 /*
  * The sources that are reported: their text, the lines of the change, and what conditional compilation leaves out.
  * Which groups of #if ... #endif the compiler sees is asked of the compiler: source_mark() writes a mark into each group,
- * the preprocessor drops those that it drops (scripts/coverage/marks.sh).
+ * the preprocessor drops those that it drops (scripts/coverage/gather.sh).
  */
 #include <ctype.h>
 #include <errno.h>
@@ -278,6 +278,7 @@ struct cover *cover_read(const char *dir, window_fn *each, void *arg)
 	c->dir = xasprintf("%s", dir);
 	sources_read(c);
 	notes_read_all(c);
+	dropped_find(c);
 	counters_read_all(c, each, arg);
 	return c;
 }

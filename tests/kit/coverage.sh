@@ -259,6 +259,41 @@ marks_tell_groups()
 	same "$(sed -n 5p "$CHECK/got")" mmuml_mark_3_3 "the line after the condition"
 }
 
+# A branch that the compiler drops has no counters, as a comment has none; it is not compiled all the same.
+constant_condition()
+{
+	a_run
+	# Two blanks for a tab, which the shell would take.
+	sed 's/  /\t/g' > obj/one.c <<-'EOS'
+	int puts(const char *);
+	static inline int never_here(void)
+	{
+	  return 0;
+	}
+	int main(void)
+	{
+	  /* nothing */
+	  if (never_here()) {
+	    int x;
+
+	    x = puts("never");
+	    return x;
+	  }
+	  return puts("here") < 0;
+	}
+	EOS
+	rm obj/one.gcda
+	(cd obj && gcc -O2 --coverage -c one.c && gcc --coverage -o prog one.o && ./prog &&
+	 mkdir -p ../run/coverage/whole && gcc -O0 -ftest-coverage -S -o ../run/coverage/whole/one.s one.c)
+	cp obj/one.c run/coverage/src/
+	cp obj/one.gcno run/coverage/gcno/
+	printf '%s\n' '+++ b/one.c' '@@ -7,0 +8,10 @@' > run/coverage/changes.diff
+	{ object one; window t.f.one; } > run/coverage/counters.1
+	expect 0 "$COV" run
+	says "one.c:12: not compiled in this configuration (line 9 is always false: if (never_here()) {), in main" \
+		"changed lines executed: 1/1 (100%)" "1 not compiled in this configuration, 7 no code"
+}
+
 exact_objects()
 {
 	tree=build/trees/default
@@ -332,6 +367,7 @@ coverage_cases()
 	t coverage.partial partial
 	t coverage.list list_is_held_true
 	t coverage.marks marks_tell_groups
+	t coverage.constant constant_condition
 	t coverage.exact exact_objects
 	t coverage.not_compiled not_compiled
 	t coverage.crash guest_crashes
