@@ -114,9 +114,6 @@ reports_changed_lines()
 	in_file "SF:twice.h" run/out.info
 	in_file "BRDA:5," run/changed.info
 	! grep -q '^DA:7' run/changed.info || { echo "a line that did not change is in changed.info"; return 1; }
-	genhtml --quiet --branch-coverage --show-details -o html --synthesize-missing run/out.info 2>/dev/null ||
-		(cd run/coverage/src && genhtml --quiet --branch-coverage --show-details -o "$CHECK/cov/html" ../../out.info)
-	[ -s html/index.html ]
 }
 
 says_who()
@@ -336,6 +333,52 @@ no_kernel_counters()
 	says "the kernel has no counters"
 }
 
+# Everything that the verb makes of one run. lcov is its alone to ask for.
+a_real_run()
+{
+	scripts/doctor.sh --want lcov
+	expect 0 make coverage T='mremap.shrink.middle,mremap.move.arrives-page' HTML=1 JSON="$CHECK/coverage.json"
+	says "changed lines executed: " "mm/mremap.c  " "never entered in mm/mremap.c" "lines that one test alone reaches"
+	case $(tail -n 1 "$CHECK/got") in
+	"mmuml: PASS 2 of 2"*"changed lines executed: "*" -> out/runs/"*) ;;
+	*) echo "the last line is no verdict"; cat "$CHECK/got"; return 1 ;;
+	esac
+	run=$(realpath out/latest)
+	same "$(tail -n 1 "$CHECK/got")" "$(cat "$run/verdict")" verdict
+	same "$(jq .tests "$CHECK/coverage.json")" 2 "tests in JSON"
+	grep -q '^TN:mremap_shrink_middle$' "$run/coverage.info"
+	same "$(sed -n 's/^SF://p' "$run/coverage.info" "$run/changed.info" | grep -v '^[a-z]*/' || true)" "" "paths not below the kernel root"
+	in_file mremap_shrink_middle "$run/html/coverage/mm/index-detail.html"
+	in_file "move_page_tables" "$run/html/coverage/mm/mremap.c.gcov.html"
+	[ -s "$run/html/changed/index.html" ]
+	line=$(jq '.files[] | select(.path == "mm/mremap.c") | [.line[] | select(.tests == 2)][0].line' "$CHECK/coverage.json")
+	expect 0 make coverage WHO="mm/mremap.c:$line"
+	says "by 2 of 2 tests" mremap.shrink.middle mremap.move.arrives-page
+	expect 0 make coverage BASE="$run" T=mremap.shrink.middle
+	says "no longer covered:" " 0 line(s) newly covered"
+}
+
+# With every program of this machine but genhtml and apt-get.
+needs_lcov()
+{
+	rm -rf "${CHECK:?}/bin"
+	mkdir -p "$CHECK/bin"
+	ln -s /usr/bin/* "$CHECK/bin/"
+	rm -f "$CHECK/bin/genhtml" "$CHECK/bin/apt-get"
+	expect 2 env PATH="$CHECK/bin:/usr/sbin" make coverage T=kit.plain.pass HTML=1
+	says "missing: lcov" "try:"
+	says_not "kit.plain.pass"
+	expect 0 env PATH="$CHECK/bin:/usr/sbin" scripts/doctor.sh --install
+	expect 0 env PATH="$CHECK/bin:/usr/sbin" scripts/doctor.sh
+	says "lcov             -        make coverage HTML=1"
+}
+
+never_executed()
+{
+	expect 2 make coverage T=kit.plain.pass
+	says "changed lines executed: 0/" "THE CHANGED CODE WAS NEVER EXECUTED" "mmuml: FAIL (the changed code was never executed)" "Error 1"
+}
+
 coverage_usage()
 {
 	expect 2 make coverage BASE=out/runs/nothing
@@ -372,6 +415,9 @@ coverage_cases()
 	t coverage.not_compiled not_compiled
 	t coverage.crash guest_crashes
 	t coverage.no_kernel no_kernel_counters
+	t coverage.run a_real_run
+	t coverage.lcov needs_lcov
+	t coverage.never never_executed
 	t coverage.usage coverage_usage
 	t coverage.unreached unreached_is_true
 }
