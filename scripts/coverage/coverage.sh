@@ -42,10 +42,12 @@ if [ -n "${BASE-}" ] && [ ! -d "$BASE/coverage" ]; then
 fi
 [ -z "${HTML-}" ] || scripts/doctor.sh --want lcov
 code=0
+before=$(readlink out/latest || true)
 "$@" --what coverage --coverage || code=$?
-run=out/$(readlink out/latest)
-case $run in *-coverage*) ;; *) exit $code ;; esac
-[ -d "$run/coverage" ] || exit $code
+run=out/$(readlink out/latest || true)
+if [ "$run" = "out/$before" ] || [ ! -d "$run/coverage" ]; then
+	exit $code
+fi
 scripts/coverage/gather.sh "$run" "$tree" coverage
 verdict=0
 "$cov" --json "$run/coverage.json" --info "$run/coverage.info" --changed-info "$run/changed.info" \

@@ -62,19 +62,26 @@ preprocess()
 	(cd "$out" && sh -c "$cmd") 2>/dev/null | grep -oE 'mmuml_mark_[0-9]+_[0-9]+' || true
 }
 
-# Notes of the touched sources compiled without optimisation. Errors of the kernel's assertions, which only hold for
-# optimised code, come after the notes.
+# whole_note STEM: the notes of a source compiled without optimisation, kept until its object is newer. Errors of the
+# kernel's assertions, which hold for optimised code only, come after the notes.
+whole_note()
+{
+	kept=$out/.whole/$1
+	mkdir -p "$(dirname "$kept")" "$dir/whole/$(dirname "$1")"
+	[ -n "$(find "$kept.gcno" -newer "$out/$1.o" 2>/dev/null)" ] ||
+		(cd "$out"; sh -c "$(compiler "$1.o") -O0 -S -o .whole/$1.s ../$1.c") >/dev/null 2>&1 || true
+	rm -f "$kept.s"
+	[ ! -f "$kept.gcno" ] || cp "$kept.gcno" "$dir/whole/$1.gcno"
+}
+
 whole_notes()
 {
-	sed -n 's/^touched \(.*\)\.c$/\1/p' "$dir/files" | while read -r stem; do
-		[ -f "$out/$stem.gcno" ] || continue
-		kept=$out/.whole/$stem
-		mkdir -p "$(dirname "$kept")" "$dir/whole/$(dirname "$stem")"
-		[ -n "$(find "$kept.gcno" -newer "$out/$stem.o" 2>/dev/null)" ] ||
-			(cd "$out"; sh -c "$(compiler "$stem.o") -O0 -S -o .whole/$stem.s ../$stem.c") >/dev/null 2>&1 || true
-		rm -f "$kept.s"
-		[ ! -f "$kept.gcno" ] || cp "$kept.gcno" "$dir/whole/$stem.gcno"
-	done
+	sed -n 's/^touched \(.*\)\.c$/\1/p' "$dir/files" | {
+		while read -r stem; do
+			[ ! -f "$out/$stem.gcno" ] || whole_note "$stem" &
+		done
+		wait
+	}
 }
 
 # Objects that say what becomes of the touched files: their own, and for a header three that include it.

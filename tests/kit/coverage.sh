@@ -383,6 +383,10 @@ coverage_usage()
 {
 	expect 2 make coverage BASE=out/runs/nothing
 	says "BASE=out/runs/nothing is no run of make coverage"
+	# Not the report of the run before.
+	expect 2 make coverage T=no.such.test
+	says "no test 'no.such.test'" "Error 2"
+	says_not "changed lines"
 	expect 2 "$COV"
 	says "usage:"
 	expect 2 "$COV" "$CHECK"
