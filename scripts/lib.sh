@@ -66,7 +66,7 @@ one_at_a_time()
 kmakeflags()
 {
 	kit=$(sed -n 's/^\([A-Z_]*\)[[:space:]]*?=.*/\1/p' Makefile | tr '\n' '|')
-	printf '%s' "${MAKEFLAGS-}" | sed -E "s/(^| )(${kit}CMD)=([^ \\\\]|\\\\.)*//g"
+	printf '%s' "${MAKEFLAGS-}" | sed -E "s/(^| )(${kit}CMD)=([^ \\\\]|\\\\.)*//g; s/ -- *\$//"
 }
 
 # kmake TREE OUT ARGS: kbuild for one build directory, the same way for every stage.
