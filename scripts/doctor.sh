@@ -32,6 +32,8 @@ needs()
 	gnuplot-nox	cmd:gnuplot		make compare: plots of counters over a parameter
 	jq		cmd:jq			make check reads results.json with it
 	python3		cmd:python3		kbuild's compile_commands.json and gdb scripts
+	gdb		cmd:gdb			make gdb, make interleave
+	graphviz	cmd:dot			make rmap-graph: the picture
 	EOF
 }
 
