@@ -128,6 +128,9 @@ static int make_args(char **argv, const struct options *o, const char *console)
 		argv[n++] = xasprintf("mmuml.coverage=1");
 	if (o->counters)
 		argv[n++] = xasprintf("mmuml.counters=1");
+	/* Time at a prompt of gdb is no stall. */
+	if (o->gdb)
+		argv[n++] = xasprintf("rcupdate.rcu_cpu_stall_suppress=1");
 	return n;
 }
 

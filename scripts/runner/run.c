@@ -510,7 +510,7 @@ static char *plan_text(const struct run *r, int first, int end)
 		const struct test *t = &r->plan.tests[i];
 
 		buf_printf(&b, "%s\t%s\t%s\t%d\n", t->name, t->program, t->harness,
-			   r->opt->gdb ? 86400 : (int)r->opt->test_limit);
+			   r->opt->gdb ? 7 * 86400 : (int)r->opt->test_limit);
 	}
 	return b.s;
 }
