@@ -60,6 +60,5 @@ elif [ ! -t 0 ] || [ ! -t 1 ]; then
 		die $EX_USAGE "gdb has no terminal here" "standard input or output is not one, and there is no CMD=" \
 		    "make gdb T=... B=... CMD='bt 5'"
 fi
-MMUML_OUT=$(realpath "$out")
-export MMUML_OUT MMUML_TOP="$TOP"
+export MMUML_TOP="$TOP"
 exec "$@"

@@ -105,6 +105,18 @@ static pid_t guest_pid(const char *dir)
 	return pid;
 }
 
+/* Whether @pid is a process that was started in @dir, and not one that got the number of a guest that is gone. */
+static bool lives_in(pid_t pid, const char *dir)
+{
+	char *path = xasprintf("/proc/%d/cwd", pid), *cwd = realpath(path, NULL), *real = realpath(dir, NULL);
+	bool same = cwd && real && !strcmp(cwd, real);
+
+	free(path);
+	free(cwd);
+	free(real);
+	return same;
+}
+
 void gdb_kill_kernel(const char *dir)
 {
 	pid_t pid = guest_pid(dir);
@@ -133,7 +145,7 @@ static char *newest_guest(void)
 		pid_t pid = guest_pid(dir);
 		struct stat st;
 
-		if (pid > 1 && !kill(pid, 0) && !stat(g.gl_pathv[i], &st) && st.st_mtime >= when) {
+		if (pid > 1 && lives_in(pid, dir) && !stat(g.gl_pathv[i], &st) && st.st_mtime >= when) {
 			when = st.st_mtime;
 			free(found);
 			found = dir;

@@ -3,12 +3,11 @@
 (a guest CPU is a host thread). The form of a script: scripts/gdb/README.md."""
 import os
 import re
-import signal
-import threading
 
 import gdb
 
 from mmkit import kernel as k
+from mmkit.alarm import Alarm
 
 PLACE = re.compile(r"(?P<place>\S+)(?:\s+as\s+(?P<comm>\S+))?(?:\s+if\s+(?P<cond>.+))?$")
 
@@ -44,41 +43,6 @@ class Point(gdb.Breakpoint):
             return True
         self.hit = True
         return True
-
-
-class Alarm:
-    """Stops whatever runs after some seconds."""
-
-    def __init__(self, seconds):
-        self.rang = False
-        self.pid = gdb.selected_inferior().pid
-        self.timer = threading.Timer(seconds, self.ring)
-        self.timer.daemon = True
-        self.timer.start()
-
-    def ring(self):
-        self.rang = True
-        try:
-            os.kill(self.pid, signal.SIGINT)
-        except OSError:
-            pass
-
-    def cancel(self):
-        self.timer.cancel()
-
-
-class Limit(Alarm):
-    """An Alarm for a guest that is yet to start."""
-
-    def __init__(self, seconds):
-        self.rang, self.pid = False, 0
-        self.timer = threading.Timer(seconds, self.ring)
-        self.timer.daemon = True
-        self.timer.start()
-
-    def ring(self):
-        self.pid = gdb.selected_inferior().pid
-        super().ring()
 
 
 class Player:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Who holds and who waits for the rwsems of mm. Command mm-locks."""
+import re
+
 from mmkit import kernel as k
 from mmkit import rmap
 from mmkit import vma
@@ -87,18 +89,18 @@ A rwsem knows its writer; of its readers it knows the number and, as a hint, who
     most_args = 1
 
     def run(self, argv):
-        only = task_text(k.arg_task(argv)) if argv else None
+        only = re.compile(r"(?<!\d)%s(?![\w.-])" % re.escape(task_text(k.arg_task(argv)))) if argv else None
         n = held = 0
         for name, sem in semaphores():
             n += 1
             text = describe(sem)
-            if text and (not only or only in text):
+            if text and (not only or only.search(text)):
                 held += 1
                 k.say("  %s: %s", name, text)
         if k.has("vm_area_struct", "vm_refcnt"):
             for mm, who in rmap.mm_names().items():
                 for v, text in vma_locks(mm):
-                    if not only or only == who:
+                    if not only or only.search(who):
                         held += 1
                         k.say("  VMA %#x %#x-%#x of %s: %s", v, *vma.span(v), who, text)
         k.say("%d rwsems looked at, %d locks held", n, held)

@@ -164,6 +164,8 @@ look, and a mapcount that is not the number of entries found."""
         mapped, looked = 0, set()
         for v, address in candidates(folio):
             mm = vma.mm(v)
+            if (mm, address) in looked:		# KSM may come to one place from two of its items
+                continue
             looked.add((mm, address))
             entry = pgtable.lookup(mm, address)
             if entry.pfn is not None and first <= entry.pfn <= last:

@@ -2,11 +2,11 @@
 """One session of gdb with a guest: load the commands, go to the first stop, run what was asked for, end with a status."""
 import os
 import sys
-import threading
 
 import gdb
 
 from mmkit import kernel
+from mmkit.alarm import Alarm
 
 EX_FAIL, EX_USAGE, EX_TIMEOUT = 1, 2, 124
 FUNCTION_OF_TEST_START = "sys_setpgid"	# what the harness's child calls right before the body of the test
@@ -32,8 +32,7 @@ def finish(code):
 
 def load_helpers():
     """The lx- commands of the tree that the kernel was built from, mended for UML, and the kit's own."""
-    exe = gdb.current_progspace().filename
-    directory = os.environ.get("MMUML_OUT") or os.path.dirname(os.path.realpath(exe or "."))
+    directory = os.path.dirname(os.path.realpath(gdb.current_progspace().filename or "."))
     script = os.path.join(directory, "vmlinux-gdb.py")
     if os.path.exists(script):
         try:
@@ -119,6 +118,7 @@ class Begin(gdb.Breakpoint):
         if not Test.begun:
             Test.begun = True
             self.arm()
+        Watch.restart()
         return False
 
 
@@ -212,14 +212,51 @@ class Back(gdb.Breakpoint):
         return gdb.newest_frame().read_register("rsp") == self.sp
 
 
-def leave_handler(command):
-    """gdb steps into UML's signal handler when a signal comes inside an inlined function: go back, and step again."""
-    for _ in range(20):
-        frame = gdb.newest_frame()
-        outer = frame.older()
-        if frame.name() != "hard_handler" or not outer or outer.type() != gdb.SIGTRAMP_FRAME:
+class Step:
+    command = None		# the step that was begun at the prompt
+
+
+TICKS = 1 << 13 | 1 << 28	# SIGALRM, SIGIO in the masks of /proc/PID/status
+
+
+def ticks_wait():
+    """Whether a signal of UML's own came while the guest was held."""
+    pid, tid = gdb.selected_thread().ptid[:2]
+    with open("/proc/%d/task/%d/status" % (pid, tid)) as f:
+        return any(int(line.split()[1], 16) & TICKS for line in f if line.startswith(("SigPnd", "ShdPnd")))
+
+
+def before_step(command):
+    """gdb steps into UML's signal handler when a signal comes inside an inlined function. The one that nearly always
+    waits, the tick of the time at the prompt, is taken before the step, by a call that does nothing."""
+    Step.command = command
+    for _ in range(3):
+        if not ticks_wait():
             return
-        back = Back(outer.older())
+        gdb.parse_and_eval("(int)getpid()")
+
+
+def in_handler():
+    frame = gdb.newest_frame()
+    outer = frame.older()
+    return frame.name() == "hard_handler" and outer and outer.type() == gdb.SIGTRAMP_FRAME and outer.older()
+
+
+def after_step(command):
+    """For steps of scripts; at a prompt a step returns before the guest has stopped, and on_stop() does it."""
+    if not gdb.selected_thread() or gdb.selected_thread().is_running():
+        return
+    Step.command = None
+    leave_handler(command)
+
+
+def leave_handler(command):
+    """A signal came during the step itself: go back to where it came, and step again."""
+    for _ in range(20):
+        outer = in_handler()
+        if not outer:
+            return
+        back = Back(outer)
         gdb.execute("continue", to_string=True)
         back.delete()
         gdb.execute(command)
@@ -227,34 +264,42 @@ def leave_handler(command):
 
 def hook_steps():
     for command in ("next", "step"):
-        gdb.execute("define hookpost-%s\npython from mmkit import session; session.leave_handler('%s')\nend" %
-                    (command, command), to_string=True)
+        for when, function in (("hook", "before_step"), ("hookpost", "after_step")):
+            gdb.execute("define %s-%s\npython from mmkit import session; session.%s('%s')\nend" %
+                        (when, command, function, command), to_string=True)
 
 
 def on_stop(event):
-    """^C may find any host thread: the CPU is the interesting one."""
+    """^C may find any host thread: the CPU is the interesting one. A step from the prompt may end in a handler."""
     if isinstance(event, gdb.SignalEvent) and event.stop_signal == "SIGINT":
         gdb.selected_inferior().threads()[-1].switch()
+    command, Step.command = Step.command, None
+    if command and not isinstance(event, (gdb.SignalEvent, gdb.BreakpointEvent)) and in_handler():
+        gdb.post_event(lambda: leave_handler(command))
 
 
-class Watchdog:
-    """Stops the guest when a test has run for too long: it hangs, and a hang has no breakpoint."""
-    fired = False
+class Watch:
+    """The time limit of the test that runs, or of the command that lets it run, where nobody holds the guest."""
+    wanted, alarm = False, None
 
-    def __init__(self, seconds):
-        self.timer = threading.Timer(seconds, self.fire)
-        self.timer.daemon = True
-        self.timer.start()
+    @classmethod
+    def restart(cls):
+        cls.end()
+        if cls.wanted:
+            cls.alarm = Alarm(limit())
 
-    def fire(self):
-        Watchdog.fired = True
-        try:
-            os.kill(Watchdog.pid, 2)
-        except (OSError, TypeError):
-            pass
+    @classmethod
+    def end(cls):
+        """Whether the time was up."""
+        alarm, cls.alarm = cls.alarm, None
+        if alarm:
+            alarm.cancel()
+        return bool(alarm and alarm.rang)
 
-    def stop(self):
-        self.timer.cancel()
+
+def limit():
+    """Seconds after which a test hangs."""
+    return float(os.environ.get("MMUML_LIMIT") or 25)
 
 
 def alive():
@@ -268,17 +313,14 @@ def programs():
     return {r[1][:15] for r in rows}, [r[0] for r in rows]
 
 
-def start(breaks, on_fail, batch):
-    """Start the guest and go to the first stop; what it is, or None when the guest ended without one."""
+def start(breaks, on_fail):
+    """Start the guest and go to the first stop; the names of the tests."""
     Test.program, names = programs()
     stops = []
 
     def arm():
         for b in stops:
             b.enabled = True
-        if on_fail or batch:
-            Watchdog.pid = gdb.selected_inferior().pid
-            Watchdog(float(os.environ.get("MMUML_LIMIT") or 25))
 
     for spec in breaks:
         stop = End() if spec == "@end" else Stop(spec)
@@ -310,9 +352,9 @@ def play(script):
     gate.told = False
     arm_fatal()
     gdb.execute("set args " + os.environ["MMUML_ARGS"], to_string=True)
-    watch = interleave.Limit(float(os.environ.get("MMUML_LIMIT") or 25))
+    boot = Alarm(limit())
     gdb.execute("run", to_string=True)
-    watch.cancel()
+    boot.cancel()
     if not alive() or not Test.begun:
         die(EX_FAIL, "%s did not begin" % names[0], "stopped: " + where() if alive() else "the guest ended before it", "make run T=%s" % names[0])
     gate.enabled = False
@@ -326,13 +368,19 @@ def play(script):
     return 0
 
 
+def of_kernel(frame):
+    """Whether it is a function of the kernel, not of the C library below it."""
+    symtab = frame.find_sal().symtab
+    return symtab and symtab.objfile.filename == gdb.current_progspace().filename
+
+
 def where():
     """One line on the stop: the function, the task, the reason."""
     frame = gdb.selected_frame()
     # An inlined function counts only if it was asked for: else the one that it became part of says more.
     while frame.type() == gdb.INLINE_FRAME and frame.name() not in os.environ.get("B", ""):
         frame = frame.older()
-    while frame.older() and Reason.text and not frame.find_sal().symtab:
+    while frame.older() and not of_kernel(frame):
         frame = frame.older()
     task = kernel.current()
     sal = frame.find_sal()
@@ -341,11 +389,16 @@ def where():
                                            ": " + Reason.text if Reason.text else "")
 
 
+RESUMES = ("c", "continue", "fg", "finish", "until", "advance", "next", "n", "step", "s", "signal", "jump")
+
+
 def run_commands(text):
     """Each line of @text as a command; the status that gdb shall end with."""
     for line in text.splitlines():
         if not line.strip():
             continue
+        if line.split()[0] in RESUMES:
+            Watch.restart()
         try:
             gdb.execute(line)
         except KeyboardInterrupt:
@@ -353,8 +406,32 @@ def run_commands(text):
         except (gdb.error, gdb.GdbError) as e:
             gdb.write("mmuml: error: %s: %s\n" % (line, e), gdb.STDERR)
             return EX_FAIL
+        finally:
+            late = Watch.end()
         gdb.flush()
+        if late:
+            die(EX_TIMEOUT, "CMD='%s' came to no end" % line, "the guest ran for %g s" % limit(), "make run SCALE=4 ...")
     return 0
+
+
+def go(breaks, batch):
+    """Start the guest, and tell of its first stop; ends gdb if there is none, or if it is not what B= asked for."""
+    Watch.wanted = batch or not breaks
+    names = start(breaks, not breaks)
+    late = Watch.end()
+    if not alive():
+        if not breaks:
+            finish(0)
+        die(EX_FAIL, "%s was not reached" % ", ".join(breaks),
+            "%s ended without calling it" % names[0] if len(names) == 1 else "the tests ended without calling it",
+            "make run T=%s  (its verdict and log)" % names[0])
+    if late:
+        Reason.text = "the test has run for %g s" % limit()
+    kernel.say("  STOP    %s" % where())
+    if Reason.text and breaks and batch:
+        die(EX_TIMEOUT if late else EX_FAIL, "%s was not reached" % ", ".join(breaks), Reason.text,
+            "make gdb T=%s  (to a prompt where it fails)" % names[0])
+    Watch.wanted = batch
 
 
 def main():
@@ -374,18 +451,7 @@ def main():
             for spec in breaks:
                 if spec != "@end":
                     locate(spec)
-            names = start(breaks, not breaks, batch)
-            if not alive():
-                if not breaks:
-                    finish(0)
-                die(EX_FAIL, "%s was not reached" % ", ".join(breaks),
-                    "%s ended without calling it" % names[0] if len(names) == 1 else "the tests ended without calling it",
-                    "make run T=%s  (its verdict and log)" % names[0])
-            if Watchdog.fired:
-                Reason.text = "the test has run for %s s" % os.environ.get("MMUML_LIMIT")
-                if breaks and batch:
-                    die(EX_TIMEOUT, "%s was not reached" % ", ".join(breaks), Reason.text, "make gdb T=%s" % names[0])
-            kernel.say("  STOP    %s" % where())
+            go(breaks, batch)
     except gdb.GdbError as e:
         die(EX_FAIL, str(e))
     if batch:
