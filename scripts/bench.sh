@@ -23,6 +23,16 @@ last()
 	jq -r "$1" out/latest/results.json
 }
 
+# gdb_takes NAME TEST COMMAND: the command's own time inside gdb, at the getsid() of a test of tests/kit/guest/state.c.
+gdb_takes()
+{
+	for _ in $(seq "$runs"); do
+		make gdb T="$2" B=sys_getsid CMD='python import time; t = time.time()' CMD="$3" \
+			CMD='python print("TOOK", time.time() - t)'
+	done | sed -n 's/^TOOK //p' | jq -rs --arg name "$1" 'sort |
+		"  \($name | . + " " * (34 - length)) median \(.[length / 2 | floor] * 100 | round / 100) s   min \(.[0] * 100 | round / 100)   max \(.[-1] * 100 | round / 100)"'
+}
+
 mkdir -p "$dir"
 make build >/dev/null
 echo "edit to verdict ($(nproc) CPUs, $runs runs each):"
@@ -31,6 +41,8 @@ printf '  %-34s %.2f s\n' "  of which boot" "$(last .boot_s)"
 bench touch-mremap.c-run-mremap "touch $tree/mm/mremap.c" "make run T='mremap.*'"
 bench touch-mremap.c-kernel-only "touch $tree/mm/mremap.c" "make kernel"
 bench kernel-nothing-changed true "make kernel"
+bench gdb-to-a-breakpoint-and-out true "make gdb T=mremap.move.arrives-page B=move_page_tables CMD='bt 1'"
+gdb_takes mm-rmap-of-64-processes kit.state.many 'mm-rmap 0x50000000'
 runs=1
 bench suite-fast true "make run || true"
 printf '  %-34s %.0f MB\n' "  memory of the kernel process" "$(last '.peak_rss_kb / 1024')"
