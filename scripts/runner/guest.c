@@ -147,6 +147,23 @@ static int append_args(char **argv, int n, const struct options *o)
 	return n;
 }
 
+/* --probe: the program beside the runner that starts the kernel with breakpoints; the run directory is one above. */
+static void add_probe(char **argv, const struct options *o)
+{
+	char *self = realpath("/proc/self/exe", NULL), *code = realpath(o->probe, NULL);
+	int n = 0;
+
+	if (!self || !code)
+		die(EX_USAGE, "mmuml-run --help", strerror(errno), "--probe %s", o->probe);
+	*strrchr(self, '/') = '\0';
+	while (argv[n])
+		n++;
+	memmove(argv + 3, argv, (n + 1) * sizeof(*argv));
+	argv[0] = xasprintf("%s/mmuml-probe", self);
+	argv[1] = code;
+	argv[2] = "../ran";
+}
+
 /* In the child: nothing of the kernel outlives the runner, and it starts without address randomisation, so that UML
  * does not execute itself again. */
 static void become_kernel(const char *dir, char **argv)
@@ -167,7 +184,7 @@ static void become_kernel(const char *dir, char **argv)
 int guest_start(struct guest *g, const struct options *o, const char *dir, const char *plan_text)
 {
 	int console[2], result[2], silence[2], null, n, err;
-	char *argv[MAX_ARGS];
+	char *argv[MAX_ARGS + 4];
 
 	err = make_dir(o, dir, plan_text);
 	if (err)
@@ -177,6 +194,8 @@ int guest_start(struct guest *g, const struct options *o, const char *dir, const
 	argv[n++] = xasprintf("hostfs=%s/host", realpath(dir, NULL));
 	argv[n++] = xasprintf("loglevel=8");
 	append_args(argv, n, o);
+	if (o->probe && o->cpus == 1)
+		add_probe(argv, o);
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (null < 0 || pipe2(console, O_CLOEXEC) || pipe2(result, O_CLOEXEC) ||
 	    pipe2(silence, O_CLOEXEC))

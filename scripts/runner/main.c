@@ -36,6 +36,7 @@ static const char usage[] =
 "  --doctor          check what this host must allow\n"
 "  --what NAME       part of the run directory's name; --profile, --tree, --series, --linux: for the manifest\n"
 "  --coverage        keep the counters of each test in coverage/ of the run directory\n"
+"  --probe CODE      note in RUNDIR/ran which of these lines the kernel reached (scripts/probe/)\n"
 "  --verbose         all output of all tests\n"
 "exit status: 0 pass  1 a test failed  2 usage  3 host not ready  4 only skips  8 panic, oops, WARN,\n"
 "  sanitizer or lockdep report  124 timeout  130 interrupted\n";
@@ -44,7 +45,7 @@ enum {
 	OPT_KERNEL = 256, OPT_GUEST, OPT_TESTS, OPT_ISOLATE, OPT_REPEAT, OPT_SCALE, OPT_LIMIT, OPT_BOOT_LIMIT,
 	OPT_RUN_LIMIT, OPT_MEM, OPT_CPUS, OPT_SEED, OPT_APPEND, OPT_SHELL, OPT_HOSTFS, OPT_LIST, OPT_DOCTOR, OPT_WHAT,
 	OPT_PROFILE, OPT_TREE, OPT_SERIES, OPT_LINUX, OPT_STARTED, OPT_JOBS, OPT_VERBOSE, OPT_COVERAGE, OPT_COUNTERS,
-	OPT_GDB, OPT_ON_FAIL, OPT_ATTACH, OPT_HELP,
+	OPT_GDB, OPT_ON_FAIL, OPT_ATTACH, OPT_PROBE, OPT_HELP,
 };
 
 static const struct option longopts[] = {
@@ -58,7 +59,7 @@ static const struct option longopts[] = {
 	{ "series", 1, NULL, OPT_SERIES }, { "linux", 1, NULL, OPT_LINUX }, { "started", 1, NULL, OPT_STARTED },
 	{ "jobs", 1, NULL, OPT_JOBS }, { "verbose", 0, NULL, OPT_VERBOSE }, { "coverage", 0, NULL, OPT_COVERAGE },
 	{ "counters", 0, NULL, OPT_COUNTERS }, { "gdb", 0, NULL, OPT_GDB }, { "on-fail", 0, NULL, OPT_ON_FAIL },
-	{ "attach", 0, NULL, OPT_ATTACH },
+	{ "attach", 0, NULL, OPT_ATTACH }, { "probe", 1, NULL, OPT_PROBE },
 	{ "help", 0, NULL, OPT_HELP }, { 0 },
 };
 
@@ -113,6 +114,7 @@ static void set(struct options *o, int opt, const char *arg)
 	case OPT_GDB: o->gdb = true; break;
 	case OPT_ON_FAIL: o->gdb = o->on_fail = true; break;
 	case OPT_ATTACH: o->attach = true; break;
+	case OPT_PROBE: o->probe = non_empty(arg); break;
 	case OPT_HELP:
 		fputs(usage, stdout);
 		exit(EX_PASS);

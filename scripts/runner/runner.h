@@ -145,6 +145,7 @@ struct options {
 	bool gdb, attach;		/* the guest runs under gdb; gdb on a guest that runs already */
 	bool on_fail;			/* --gdb: of all tests, stop at the first that fails */
 	bool coverage;			/* keep the counters of each test in <run directory>/coverage/counters.* */
+	const char *probe;		/* addresses and lines: note which of them run in <run directory>/ran */
 	double started;			/* time() when the user's command began, 0 if unknown */
 };
 
