@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Counters over a whole test, in namespaces: vmstat:NAME, slab:CACHE (objects in use), fault:minor and fault:major (of the
- * test and all its children), lock:CLASS (acquisitions, all modes and subclasses of the class; needs LOCK_STAT).
+ * test and all its children), lock:CLASS (acquisitions, all modes and subclasses of the class; needs LOCK_STAT),
+ * hold:CLASS-R, hold:CLASS-W (ns, the longest hold for reading, writing; without a suffix if one mode only was seen).
  */
 #include <fcntl.h>
 #include <stdbool.h>
@@ -48,16 +49,21 @@ static struct counter *find(const char *name)
 }
 
 /* Names hold no blanks: "# counter NAME N" is split at them. */
-static void add(const char *space, const char *name, long value)
+static struct counter *counter(const char *space, const char *name)
 {
 	char full[NAME_MAX_LEN];
-	struct counter *c;
 
 	snprintf(full, sizeof(full), "%s:%s", space, name);
 	for (char *p = full; *p; p++)
 		if (*p == ' ' || *p == '\t')
 			*p = '_';
-	c = find(full);
+	return find(full);
+}
+
+static void add(const char *space, const char *name, long value)
+{
+	struct counter *c = counter(space, name);
+
 	if (!c)
 		return;
 	if (second)
@@ -66,12 +72,12 @@ static void add(const char *space, const char *name, long value)
 		c->before += value;
 }
 
-static void poke(const char *path)
+static void poke(const char *path, const char *what)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 
 	if (fd >= 0) {
-		if (write(fd, "1", 1) < 0)
+		if (write(fd, what, 1) < 0)
 			perror(path);
 		close(fd);
 	}
@@ -80,7 +86,7 @@ static void poke(const char *path)
 /* What the test's processes left to RCU callbacks is freed, and charged to this test instead of the next. */
 static void settle(void)
 {
-	poke("/sys/module/rcutree/parameters/do_rcu_barrier");
+	poke("/sys/module/rcutree/parameters/do_rcu_barrier", "1");
 }
 
 static void read_vmstat(void)
@@ -90,7 +96,7 @@ static void read_vmstat(void)
 	FILE *f;
 
 	/* The per-CPU differences are folded in; without it each nr_* may be off by 125. */
-	poke("/proc/sys/vm/stat_refresh");
+	poke("/proc/sys/vm/stat_refresh", "1");
 	f = fopen("/proc/vmstat", "re");
 	/* The thresholds are computed from the free pages: no counters. */
 	while (f && fgets(line, sizeof(line), f))
@@ -113,9 +119,9 @@ static void read_slabs(void)
 		fclose(f);
 }
 
-/* "  NAME[#VERSION][/SUBCLASS][-R|-W]:  con-bounces ... acquisitions ...": the name of the class alone. The suffix is only
- * there for a class that was taken in both modes. */
-static char *class_of(char *line, const char **numbers)
+/* "  NAME[#VERSION][/SUBCLASS][-R|-W]:  con-bounces ... acquisitions ...": the name of the class alone, and the mode, which
+ * is only there for a class that was taken in both modes. */
+static char *class_of(char *line, const char **numbers, char *mode)
 {
 	char *colon = strrchr(line, ':'), *end = colon, *p;
 
@@ -123,9 +129,12 @@ static char *class_of(char *line, const char **numbers)
 		return NULL;
 	*colon = '\0';
 	*numbers = colon + 1;
+	*mode = '\0';
 	line += strspn(line, " ");
-	if (end - line > 2 && end[-2] == '-' && (end[-1] == 'R' || end[-1] == 'W'))
+	if (end - line > 2 && end[-2] == '-' && (end[-1] == 'R' || end[-1] == 'W')) {
+		*mode = end[-1];
 		*(end -= 2) = '\0';
+	}
 	for (p = end; p > line && p[-1] >= '0' && p[-1] <= '9'; p--)
 		;
 	if (p < end && p - line > 1 && p[-1] == '/')
@@ -137,17 +146,33 @@ static char *class_of(char *line, const char **numbers)
 	return line;
 }
 
+/* The longest of the class, since the test began: count_begin() has cleared them. */
+static void add_hold(const char *class, char mode, double usec)
+{
+	char name[NAME_MAX_LEN];
+	struct counter *c;
+
+	snprintf(name, sizeof(name), mode ? "%s-%c" : "%s", class, mode);
+	c = counter("hold", name);
+	if (c && usec * 1000 > c->after)
+		c->after = usec * 1000;
+}
+
 static void read_locks(void)
 {
 	FILE *f = fopen("/proc/lock_stat", "re");
 	const char *numbers;
-	char line[512], *name;
+	char line[512], *name, mode;
+	double longest;
 	long acquired;
 
 	while (f && fgets(line, sizeof(line), f)) {
-		name = class_of(line, &numbers);
-		if (name && sscanf(numbers, "%*s %*s %*s %*s %*s %*s %*s %ld", &acquired) == 1)
-			add("lock", name, acquired);
+		name = class_of(line, &numbers, &mode);
+		if (!name || sscanf(numbers, "%*s %*s %*s %*s %*s %*s %*s %ld %*s %lf", &acquired, &longest) != 2)
+			continue;
+		add("lock", name, acquired);
+		if (second)
+			add_hold(name, mode, longest);
 	}
 	if (f)
 		fclose(f);
@@ -173,6 +198,7 @@ void count_begin(void)
 	read_slabs();
 	read_vmstat();
 	read_faults();
+	poke("/proc/lock_stat", "0");
 	read_locks();
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the kernel counted over a whole test: vmstat, slab objects, page faults, lock acquisitions. */
+/* What the kernel counted over a whole test: vmstat, slab objects, page faults, lock acquisitions and longest holds. */
 #ifndef MMUML_INIT_COUNT_H
 #define MMUML_INIT_COUNT_H
 
