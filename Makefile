@@ -20,6 +20,8 @@ FULL	?=
 # make compare: two stacks, A and B, instead of S; patch by patch; JSON=1 for the machine's form
 A	?=
 EACH	?=
+# make compare: README=1 writes the change's table
+README	?=
 # make new-change, export, import: the change; where its patches go to, come from
 NAME	?=
 DIR	?=
@@ -54,7 +56,7 @@ OUT	= $(TREE)/build-$(PROFILE)
 GUEST	:= $(TREE)/build-guest
 RUNNER	:= $(BUILD)/host/mmuml-run
 START	:= $(shell date +%s.%N)
-export S LINUX PROFILE V A B ATTACH OG WHO BASE HTML JSON SINCE T EACH SEED REPEAT APPEND NAME DIR MBOX
+export S LINUX PROFILE V A B ATTACH OG WHO BASE HTML JSON SINCE T EACH SEED REPEAT APPEND NAME DIR MBOX README
 export PROFILE_ASKED := $(if $(filter file,$(origin PROFILE)),,$(PROFILE))
 export PATH := $(PATH):/usr/sbin:/sbin
 MAKEFLAGS += --no-print-directory

@@ -7,13 +7,14 @@
 #            patches, an mbox, git:REV..REV of LINUX=; empty: every change that has an expect file, one after the other
 #   A= B=    two stacks instead of S=
 #   EACH=1   patch by patch   REPEAT=n   run each side n times   JSON=1   the machine's form   V=1   all tests and counters
+#   README=1 put the values behind a change's promises into the table of its README.md
 #   T=       tests; PROFILE_ASKED= profile: what the expect file says otherwise
 # Base and changed side are trees and build directories of their own, the second made as a copy of the first, so that
 # only the changed objects are compiled. Both are left as make run S= uses them.
 set -eu
 . scripts/lib.sh
 
-S=${S-} A=${A-} B=${B-} T=${T-} LINUX=${LINUX-} EACH=${EACH-} REPEAT=${REPEAT:-1} V=${V-} JSON=${JSON-}
+S=${S-} A=${A-} B=${B-} T=${T-} LINUX=${LINUX-} EACH=${EACH-} REPEAT=${REPEAT:-1} V=${V-} JSON=${JSON-} README=${README-}
 SEED=${SEED:-1} APPEND=${APPEND-} PROFILE_ASKED=${PROFILE_ASKED-} STARTED=${STARTED:-0}
 export LINUX
 compare=$BUILD/host/mmuml-compare
@@ -201,6 +202,58 @@ compiled_files()
 			      cut -c1-200)"
 }
 
+# Which lines differ, and where their code begins in the two kernels: $WORK/code.base of those that are gone,
+# $WORK/code.changed of the new ones. Not those that run in other threads of the kernel process: no breakpoint may be there.
+find_lines()
+{
+	tgit "$(basename "$TREE_B")" diff -U0 --no-color --no-ext-diff --no-renames \
+		"$(tgit "$(basename "$TREE_A")" rev-parse HEAD)" > "$WORK/diff"
+	: > "$WORK/lines.base"
+	: > "$WORK/lines.changed"
+	awk -v work="$WORK" '
+	function add(side, path, hunk,	n, i) {
+		n = split(substr(hunk, 2), at, ",") > 1 ? at[2] : 1
+		for (i = 0; path && i < n; i++)
+			print path ":" at[1] + i > (work "/lines." side)
+	}
+	/^diff /   { old = new = "" }
+	/^--- a\// { old = substr($0, 7) }
+	/^\+\+\+ b\// { new = substr($0, 7) }
+	old ~ /^arch\/um\/(os-Linux|drivers)\// || old !~ /\.[ch]$/ { old = "" }
+	new ~ /^arch\/um\/(os-Linux|drivers)\// || new !~ /\.[ch]$/ { new = "" }
+	/^@@ /     { add("base", old, $2); add("changed", new, $3) }' "$WORK/diff"
+	find_code base "$TREE_A" & code_base=$!
+	find_code changed "$TREE_B"
+	wait $code_base
+}
+
+# More lines than that are no change to be looked at line by line.
+MOST_LINES=5000
+
+# find_code WORD TREE
+find_code()
+{
+	: > "$WORK/code.$1"
+	[ "$(wc -l < "$WORK/lines.$1")" -gt "$MOST_LINES" ] ||
+		"$BUILD/host/mmuml-probe" --find "$2/build-$PROFILE/vmlinux" < "$WORK/lines.$1" | sort -u > "$WORK/code.$1"
+}
+
+# Set RAN to N/M: of M changed lines that have code, N ran on the side that has them; empty if that is not known.
+count_lines()
+{
+	RAN=
+	all=0 ran=0
+	for side in base changed; do
+		[ -s "$WORK/code.$side" ] || continue
+		# shellcheck disable=SC2046 # paths without blanks
+		set -- $(echo "$RUNS" | tr ' ' '\n' | grep -- "-compare-$side" | sed 's|$|/ran|')
+		for f; do [ -f "$f" ] || return 0; done
+		all=$((all + $(cut -d' ' -f2 "$WORK/code.$side" | sort -u | wc -l)))
+		ran=$((ran + $(sort -u "$@" | wc -l)))
+	done
+	[ $all = 0 ] || RAN=$ran/$all
+}
+
 # ---- two runs ----
 
 guest_memory()
@@ -214,7 +267,8 @@ run_side()
 {
 	"$runner" --kernel "$1/build-$PROFILE/vmlinux" --guest "$GUEST" --tree "$1" --profile "$PROFILE" \
 		--series "$2" --linux "$LINUX" --mem "$(guest_memory)" --scale "${SCALE:-$([ "$PROFILE" = debug ] && echo 4 || echo 1)}" \
-		--append "$APPEND" --tests "$TESTS" --seed "$SEED" --jobs 1 --counters --what "compare-$3" > "$WORK/$3" 2>&1
+		--append "$APPEND" --tests "$TESTS" --seed "$SEED" --jobs 1 --counters --probe "$([ ! -s "$WORK/code.$3" ] || echo "$WORK/code.$3")" \
+		--what "compare-$3" > "$WORK/$3" 2>&1
 }
 
 # Both at the same time: what disturbs the one disturbs the other. A failing test is a result; no run directory is an error.
@@ -261,17 +315,30 @@ compare_one()
 	guest "$(donor)"
 	build_side "$STACK_B" "$TREE_A"
 	compiled_files
+	find_lines
 	RUNS=
 	[ -n "$JSON" ] || say TEST "${TESTS:-all tests}, both sides at once"
 	for _ in $(seq "$REPEAT"); do
 		run_both
 	done
+	count_lines
 	ended=0
 	# shellcheck disable=SC2086 # RUNS: options and paths without blanks
 	"$compare" $RUNS --name "$NAME" --base-stack "$STACK_A" --changed-stack "$STACK_B" \
 		--base-build "$TREE_A/build-$PROFILE" --changed-build "$TREE_B/build-$PROFILE" --started "$STARTED" \
 		${EXPECT:+--expect "$EXPECT"} ${IDLE:+--idle "$IDLE"} ${RAN:+--ran "$RAN"} ${JSON:+--json} ${V:+--verbose} || ended=$?
+	[ -z "$README" ] || [ $ended != 0 ] || [ -z "$EXPECT" ] || into_readme "$(dirname "$EXPECT")/README.md" out/latest/table.md
 	return $ended
+}
+
+# into_readme FILE TABLE: between the marks.
+into_readme()
+{
+	awk -v table="$2" '
+	/^<!-- end of table -->$/ { skip = 0 }
+	!skip { print }
+	/^<!-- table: .* -->$/ { skip = 1; while ((getline line < table) > 0) print line }' "$1" > "$WORK/readme"
+	cat "$WORK/readme" > "$1"
 }
 
 # remember CODE: a line of the table at the end; the worst code so far in WORST.

@@ -20,14 +20,14 @@ struct side {
 	json_t *results[MAX_RUNS], *manifest[MAX_RUNS];
 	json_t *tests[MAX_RUNS];	/* name -> its object in results */
 	struct buf console[MAX_RUNS];	/* all console logs of the run */
-	long text, data, bss;		/* of vmlinux; -1 if it cannot be read */
+	long text, data, bss;		/* of vmlinux: functions, written sections; -1 if it cannot be read */
 };
 
 enum { BASE, CHANGED };
 
 /* Read results.json, manifest.json and the console logs of a run directory; exits with EX_USAGE if one cannot be read. */
 void side_add(struct side *s, const char *dir);
-/* Sizes of vmlinux by section flags, as size(1) counts them. */
+/* Sizes in vmlinux: text is the sum of its functions, data and bss are those of the sections. */
 void side_sizes(struct side *s);
 /* The object of a test in one run, or NULL. */
 json_t *side_test(const struct side *s, int run, const char *test);
@@ -81,6 +81,15 @@ struct broken {
 	char *why;
 };
 
+/* A value that nothing is promised about, for the report and the change's table. */
+struct show {
+	int line;
+	char *counter, *test;
+	bool known;
+	struct stat_of v[2];
+	char *why;			/* it is not known */
+};
+
 struct plot {
 	int line;
 	char *name, *title, *xlabel, *counter, *glob;
@@ -92,6 +101,8 @@ struct expect {
 	int n_relations;
 	struct broken *broken;
 	int n_broken;
+	struct show *shows;
+	int n_shows;
 	struct plot *plots;
 	int n_plots;
 };
@@ -120,6 +131,11 @@ void log_warnings(const struct side *of, const struct side *against, struct buf 
 
 /* Write @dir/NAME.svg with gnuplot; a line about it, or about why there is none, into @out. */
 void plot_write(const struct plot *p, const struct side *sides, const char *dir, struct buf *out);
+
+/* ---- table.c ---- */
+
+/* The values that the relations are about and those that are to be shown, as a table for the change's README. */
+char *table_of(const struct expect *e, const struct side *sides);
 
 /* ---- report.c ---- */
 

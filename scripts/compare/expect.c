@@ -7,6 +7,7 @@
  *	tests GLOB[,GLOB...]              what to run on both sides
  *	COUNTER TEST SIDE OP EXPR         SIDE base|changed, OP <= >= < > == !=
  *	broken TEST                       passes on the base, fails or crashes with the change
+ *	show COUNTER TEST                 print both values, whatever they are; fails if there is none
  *	plot NAME "TITLE" "X LABEL" COUNTER GLOB
  *
  * EXPR is terms joined by * / + -, worked out from left to right; a term is a number, base, changed, SIDE:TEST (the same
@@ -166,6 +167,17 @@ static char *parse_plot(struct expect *e, char **w, int n, int line)
 	return NULL;
 }
 
+static char *parse_show(struct expect *e, char **w, int n, int line)
+{
+	if (n != 3)
+		return xasprintf("not show COUNTER TEST");
+	e->shows = grow(e->shows, e->n_shows, sizeof(*e->shows));
+	e->shows[e->n_shows].line = line;
+	e->shows[e->n_shows].counter = xasprintf("%s", w[1]);
+	e->shows[e->n_shows++].test = xasprintf("%s", w[2]);
+	return NULL;
+}
+
 static char *parse_line(struct expect *e, char *line, int nr)
 {
 	char *text = xasprintf("%s", line), *w[MAX_WORDS], *err = NULL;
@@ -181,6 +193,8 @@ static char *parse_line(struct expect *e, char *line, int nr)
 		err = set_once(&e->tests, w, n);
 	else if (!strcmp(w[0], "plot"))
 		err = parse_plot(e, w, n, nr);
+	else if (!strcmp(w[0], "show"))
+		err = parse_show(e, w, n, nr);
 	else if (!strcmp(w[0], "broken")) {
 		e->broken = grow(e->broken, e->n_broken, sizeof(*e->broken));
 		e->broken[e->n_broken].line = nr;
@@ -245,6 +259,11 @@ void expect_free(struct expect *e)
 		free(e->broken[i].test);
 		free(e->broken[i].why);
 	}
+	for (int i = 0; i < e->n_shows; i++) {
+		free(e->shows[i].counter);
+		free(e->shows[i].test);
+		free(e->shows[i].why);
+	}
 	for (int i = 0; i < e->n_plots; i++) {
 		free(e->plots[i].name);
 		free(e->plots[i].title);
@@ -254,6 +273,7 @@ void expect_free(struct expect *e)
 	}
 	free(e->relations);
 	free(e->broken);
+	free(e->shows);
 	free(e->plots);
 	free(e->path);
 	free(e->profile);
@@ -263,21 +283,29 @@ void expect_free(struct expect *e)
 
 /* ---- the check ---- */
 
-/* The median of a counter; false, and why, if the test did not pass there or has no such counter. */
-static bool value(const struct side *sides, int side, const char *test, const char *counter, double *out, char **why)
+/* A counter on one side; false, and why, if the test did not pass there or has no such counter. */
+static bool counted(const struct side *sides, int side, const char *test, const char *counter, struct stat_of *out,
+		    char **why)
 {
 	const char *status = side_status(&sides[side], test, NULL);
-	struct stat_of s;
 
 	if (!status)
 		*why = xasprintf("no test %s ran", test);
 	else if (strcmp(status, "PASS"))
 		*why = xasprintf("%s is %s on the %s side", test, status, sides[side].word);
-	else if (!side_counter(sides, side, test, counter, &s))
+	else if (!side_counter(sides, side, test, counter, out))
 		*why = xasprintf("counter %s never appeared on the %s side", counter, sides[side].word);
-	else
-		*out = s.median;
 	return !*why;
+}
+
+/* The median of it. */
+static bool value(const struct side *sides, int side, const char *test, const char *counter, double *out, char **why)
+{
+	struct stat_of s = { 0 };
+	bool known = counted(sides, side, test, counter, &s, why);
+
+	*out = s.median;
+	return known;
 }
 
 static bool eval_term(const struct relation *r, const struct term *t, const struct side *sides, double *out, char **why)
@@ -358,6 +386,13 @@ int expect_check(struct expect *e, const struct side *sides)
 	for (int i = 0; i < e->n_broken; i++) {
 		check_broken(&e->broken[i], sides);
 		failed += !e->broken[i].holds;
+	}
+	for (int i = 0; i < e->n_shows; i++) {
+		struct show *s = &e->shows[i];
+
+		s->known = counted(sides, BASE, s->test, s->counter, &s->v[BASE], &s->why) &&
+			   counted(sides, CHANGED, s->test, s->counter, &s->v[CHANGED], &s->why);
+		failed += !s->known;
 	}
 	return failed;
 }

@@ -53,6 +53,41 @@ void side_add(struct side *s, const char *dir)
 	free(pattern);
 }
 
+struct function {
+	GElf_Addr addr;
+	GElf_Xword size;
+};
+
+static int by_address(const void *a, const void *b)
+{
+	const struct function *p = a, *q = b;
+
+	if (p->addr != q->addr)
+		return p->addr < q->addr ? -1 : 1;
+	return (p->size > q->size) - (p->size < q->size);
+}
+
+/* Bytes of all functions, aliases once. Not the section's size: that is padded, up to a page or more, and hides what a
+ * small change adds. */
+static long function_bytes(Elf_Scn *scn, const GElf_Shdr *sh)
+{
+	Elf_Data *data = elf_getdata(scn, NULL);
+	size_t n = sh->sh_entsize ? sh->sh_size / sh->sh_entsize : 0, used = 0;
+	struct function *f = xcalloc(n + 1, sizeof(*f));
+	long sum = 0;
+	GElf_Sym sym;
+
+	for (size_t i = 0; data && i < n; i++)
+		if (gelf_getsym(data, i, &sym) && GELF_ST_TYPE(sym.st_info) == STT_FUNC && sym.st_shndx != SHN_UNDEF)
+			f[used++] = (struct function){ sym.st_value, sym.st_size };
+	qsort(f, used, sizeof(*f), by_address);
+	for (size_t i = 0; i < used; i++)
+		if (i + 1 == used || f[i].addr != f[i + 1].addr)
+			sum += f[i].size;
+	free(f);
+	return sum;
+}
+
 void side_sizes(struct side *s)
 {
 	char *path = xasprintf("%s/vmlinux", s->build ? s->build : s->dirs[0]);
@@ -68,14 +103,16 @@ void side_sizes(struct side *s)
 	if (elf && elf_kind(elf) == ELF_K_ELF) {
 		s->text = s->data = s->bss = 0;
 		while ((scn = elf_nextscn(elf, scn))) {
-			if (!gelf_getshdr(scn, &sh) || !(sh.sh_flags & SHF_ALLOC))
+			if (!gelf_getshdr(scn, &sh))
+				continue;
+			if (sh.sh_type == SHT_SYMTAB)
+				s->text += function_bytes(scn, &sh);
+			if (!(sh.sh_flags & SHF_ALLOC))
 				continue;
 			if (sh.sh_type == SHT_NOBITS)
 				s->bss += sh.sh_size;
 			else if (sh.sh_flags & SHF_WRITE)
 				s->data += sh.sh_size;
-			else
-				s->text += sh.sh_size;
 		}
 	}
 	if (elf)

@@ -207,7 +207,7 @@ static void counter_line(struct buf *b, const struct row *r)
 {
 	double base = r->v[BASE].median, changed = r->v[CHANGED].median;
 	char *sb = plain(base), *sc = plain(changed), *d = plain(fabs(changed - base));
-	char *ratio = base ? xasprintf("%.3g", changed / base) : xasprintf("-");
+	char *ratio = base > 0 ? xasprintf("%.3g", changed / base) : xasprintf("-");
 
 	if (strlen(r->counter) > 35)
 		buf_printf(b, "    %s\n    %-35s", r->counter, "");
@@ -224,13 +224,13 @@ static void counter_line(struct buf *b, const struct row *r)
 }
 
 /* Not for the text: the zones' counts repeat the nodes', everything that runs moves the free pages, and what varies from run
- * to run as much as from side to side says nothing; nor does a small difference as long as that is not known. */
+ * to run as much as from side to side says nothing; nor does a small difference as long as that is not known, or a time. */
 static bool dull(const struct row *r)
 {
 	if (!strncmp(r->counter, "vmstat:nr_zone_", 15) || !strcmp(r->counter, "vmstat:nr_free_pages"))
 		return true;
 	if (r->v[BASE].n < RUNS_ENOUGH)
-		return r->score < SCORE_MIN;
+		return r->score < SCORE_MIN || !strncmp(r->counter, "hold:", 5);
 	return r->v[BASE].min <= r->v[CHANGED].max && r->v[CHANGED].min <= r->v[BASE].max;
 }
 
@@ -365,7 +365,7 @@ static void report_sizes(const struct compare *c, struct buf *b, json_t *out)
 	if (s[BASE].text < 0 || s[CHANGED].text < 0) {
 		buf_printf(b, "Size: not known (no vmlinux)\n");
 	} else {
-		buf_printf(b, "Size: text %ld -> %ld (%+ld), data %ld -> %ld (%+ld),\n  bss %ld -> %ld (%+ld)\n", s[BASE].text,
+		buf_printf(b, "Size: text (functions) %ld -> %ld (%+ld), data %ld -> %ld (%+ld),\n  bss %ld -> %ld (%+ld)\n", s[BASE].text,
 			   s[CHANGED].text, s[CHANGED].text - s[BASE].text, s[BASE].data, s[CHANGED].data,
 			   s[CHANGED].data - s[BASE].data, s[BASE].bss, s[CHANGED].bss, s[CHANGED].bss - s[BASE].bss);
 		json_object_set_new(out, "size", json_pack("{s:[I,I], s:[I,I], s:[I,I]}", "text", (json_int_t)s[BASE].text,
@@ -378,13 +378,31 @@ static void report_sizes(const struct compare *c, struct buf *b, json_t *out)
 
 /* ---- expect ---- */
 
+static void report_shows(const struct expect *e, struct tally *n, struct buf *b, json_t *out)
+{
+	for (int i = 0; i < e->n_shows; i++) {
+		const struct show *s = &e->shows[i];
+
+		n->failed += !s->known;
+		buf_printf(b, "  %-5s %s %s\n", s->known ? "shown" : "FAILS", s->counter, s->test);
+		if (s->known)
+			buf_printf(b, "        base %.10g, changed %.10g\n", s->v[BASE].median, s->v[CHANGED].median);
+		else
+			buf_printf(b, "        line %d: %s\n", s->line, s->why);
+		json_array_append_new(out, json_pack("{s:o, s:i, s:b, s:o, s:o, s:s?}", "relation",
+			json_sprintf("show %s %s", s->counter, s->test), "line", s->line, "holds", s->known,
+			"base", s->known ? three(s->v[BASE]) : json_null(),
+			"changed", s->known ? three(s->v[CHANGED]) : json_null(), "why", s->why));
+	}
+}
+
 static void report_expect(const struct compare *c, struct tally *n, struct buf *b, json_t *out)
 {
 	const struct expect *e = c->expect;
 
 	if (!e)
 		return;
-	n->relations = e->n_relations + e->n_broken;
+	n->relations = e->n_relations + e->n_broken + e->n_shows;
 	buf_printf(b, "\nExpect (%s)\n", e->path);
 	for (int i = 0; i < e->n_relations; i++) {
 		const struct relation *r = &e->relations[i];
@@ -407,6 +425,7 @@ static void report_expect(const struct compare *c, struct tally *n, struct buf *
 		json_array_append_new(out, json_pack("{s:o, s:i, s:b, s:s}", "relation", json_sprintf("broken %s", r->test),
 			"line", r->line, "holds", r->holds, "why", r->why));
 	}
+	report_shows(e, n, b, out);
 }
 
 /* ---- all of it ---- */
@@ -495,13 +514,19 @@ static int no_result(const struct compare *c, struct buf *b)
 	return 0;
 }
 
+/* The changed code, as far as can be told; what mends a test has had its effect. */
+static bool never_ran(const struct compare *c, const struct tally *n)
+{
+	return !c->lines_ran && !n->fixed && !n->promised;
+}
+
 static int exit_code(const struct compare *c, const struct tally *n, int none)
 {
 	if (n->broken || n->failed)
 		return EX_FAIL;
 	if (none)
 		return none;
-	if (c->idle || !c->lines_ran || !(n->pass + n->promised))
+	if (c->idle || never_ran(c, n) || !(n->pass + n->promised))
 		return EX_SKIP;
 	return EX_PASS;
 }
@@ -516,7 +541,8 @@ static char *verdict_line(const struct compare *c, const struct tally *n, int co
 	if (n->relations)
 		buf_printf(&b, ", expect %d of %d hold", n->relations - n->failed, n->relations);
 	if (code == EX_SKIP)
-		buf_printf(&b, ", %s", c->idle || !c->lines_ran ? "the changed code never ran" : "no test passed");
+		buf_printf(&b, ", %s", c->idle ? "nothing can differ" : never_ran(c, n) ?
+			   "the changed code never ran" : "no test passed");
 	clock_gettime(CLOCK_REALTIME, &ts);
 	buf_printf(&b, ")");
 	if (c->started)
@@ -550,7 +576,8 @@ int compare_report(struct compare *c)
 	if (c->idle)
 		buf_printf(&b, "\nNOTHING CAN DIFFER: %s\n", c->idle);
 	if (c->lines_all >= 0)
-		buf_printf(&b, "\nChanged lines that ran: %ld of %ld\n", c->lines_ran, c->lines_all);
+		buf_printf(&b, "\nChanged lines that ran: %ld of %ld%s\n", c->lines_ran, c->lines_all,
+			   c->lines_ran ? "" : "; THE CHANGED CODE NEVER RAN in these tests");
 	none = no_result(c, &b);
 	report_tests(c, names, &n, &b, tests);
 	report_counters(c, names, &b, counters);
@@ -565,9 +592,18 @@ int compare_report(struct compare *c)
 	line = verdict_line(c, &n, code);
 	put(c, "report.txt", b.s);
 	put(c, "verdict", line);
+	if (c->expect) {
+		char *table = table_of(c->expect, c->side);
+
+		put(c, "table.md", table ? table : "");
+		free(table);
+	}
 	json_object_set_new(out, "name", json_string(c->name));
 	json_object_set_new(out, "verdict", json_string(line));
 	json_object_set_new(out, "exit", json_integer(code));
+	if (c->lines_all >= 0)
+		json_object_set_new(out, "changed_lines", json_pack("{s:I, s:I}", "ran", (json_int_t)c->lines_ran, "all",
+			(json_int_t)c->lines_all));
 	json_object_set_new(out, "tests", tests);
 	json_object_set_new(out, "summary", json_pack("{s:i, s:i, s:i, s:i, s:i}", "same", n.same, "fixed", n.fixed, "broken",
 		n.broken, "new", n.fresh, "promised", n.promised));

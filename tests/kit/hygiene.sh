@@ -20,8 +20,8 @@ parsers_hold()
 	gcc -std=gnu11 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -o "$CHECK/unit" tests/kit/unit.c \
 	    scripts/runner/ktap.c scripts/runner/watch.c scripts/runner/util.c scripts/runner/decode.c -ldw -lelf
 	gcc -std=gnu11 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -o "$CHECK/unit-compare" \
-	    tests/kit/unit-compare.c scripts/compare/expect.c scripts/compare/load.c scripts/compare/log.c \
-	    scripts/runner/watch.c scripts/runner/util.c -ljansson -lelf
+	    tests/kit/unit-compare.c scripts/compare/expect.c scripts/compare/load.c scripts/compare/log.c scripts/compare/table.c \
+	    scripts/runner/watch.c scripts/runner/util.c -ljansson -lelf -lm
 	cd "$CHECK" || return
 	expect 0 ./unit
 	says ", 0 failed"

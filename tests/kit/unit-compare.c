@@ -49,6 +49,8 @@ static const struct { const char *line, *error; } lines[] = {
 	{ "plot p \"A title\" x lock:a", "not plot NAME" },
 	{ "plot p \"A title x lock:a g", "a quote that is not closed" },
 	{ "plot ../p t x c g", "with a slash" },
+	{ "show lock:a rmap.cost.depth-1", NULL },
+	{ "show lock:a", "not show COUNTER TEST" },
 	{ "nonsense", "not COUNTER TEST" },
 };
 
@@ -112,6 +114,9 @@ static const struct { const char *line; bool holds; const char *why; } relations
 	{ "broken a.b.c", false, "PASS -> PASS" },
 	{ "broken a.b.d", false, "FAIL -> PASS" },
 	{ "broken a.b.z", false, "did not run" },
+	{ "show lock:x a.b.c", true, NULL },
+	{ "show lock:z a.b.c", false, "counter lock:z never appeared" },
+	{ "show lock:x a.b.d", false, "a.b.d is FAIL on the base side" },
 };
 
 static void test_relations(void)
@@ -134,13 +139,34 @@ static void test_relations(void)
 			continue;
 		}
 		failed = expect_check(&e, sides);
-		why = e.n_broken ? e.broken[0].why : e.relations[0].why;
+		why = e.n_broken ? e.broken[0].why : e.n_shows ? e.shows[0].why : e.relations[0].why;
 		check(failed == !relations[i].holds, relations[i].line, why);
 		check(!relations[i].why || (why && strstr(why, relations[i].why)), relations[i].line, why);
 		if (e.n_broken)
 			check(expect_broken(&e, e.broken[0].test) == relations[i].holds, "expect_broken", relations[i].line);
 		expect_free(&e);
 	}
+	json_decref(sides[BASE].tests[0]);
+	json_decref(sides[CHANGED].tests[0]);
+}
+
+/* Each test's counter once, relations before shows. */
+static void test_table(void)
+{
+	struct side sides[2] = { { .word = "base", .n = 1 }, { .word = "changed", .n = 1 } };
+	struct expect e;
+	char *table;
+
+	sides[BASE].tests[0] = json_loads(base_json, 0, NULL);
+	sides[CHANGED].tests[0] = json_loads(changed_json, 0, NULL);
+	check(!expect_parse(&e, "x", "show vmstat:q a.b.c\nlock:x a.b.c base == 40\nlock:x a.b.c changed < base\nbroken a.b.e\n"),
+	      "test data", "table");
+	table = table_of(&e, sides);
+	check(!strcmp(table, "| test | counter | base | changed | ratio |\n|---|---|---:|---:|---:|\n"
+		      "| a.b.c | lock:x | 40 | 10 | 0.25 |\n| a.b.c | vmstat:q | 0 | 2 | - |\n"
+		      "\n| test | base | changed |\n|---|---|---|\n| a.b.e | PASS | CRASH |\n"), "table", table);
+	free(table);
+	expect_free(&e);
 	json_decref(sides[BASE].tests[0]);
 	json_decref(sides[CHANGED].tests[0]);
 }
@@ -194,6 +220,7 @@ int main(void)
 	test_lines();
 	test_line_number();
 	test_relations();
+	test_table();
 	test_stat();
 	test_logs();
 	printf("unit: %d checks, %d failed\n", cases, failures);
