@@ -125,8 +125,8 @@ long mm_meminfo(const char *name);
  * 60 ms a call. Caches of whole tasks (task_struct, cred, pid, ...) also change when a kworker comes or goes.
  * -ENOENT without SLUB_DEBUG or such a cache. */
 long mm_slab(const char *cache);
-/* Acquisitions of a lock class since boot in /proc/lock_stat; the -R/-W suffix is optional there and both
- * are summed; 0 if the class was not seen, -ENOENT without LOCK_STAT. */
+/* Acquisitions of a lock class in /proc/lock_stat, which init may have cleared before the test; the -R/-W suffix is
+ * optional there and both are summed; 0 if the class was not seen, -ENOENT without LOCK_STAT. */
 long mm_lock_count(const char *class_name);
 
 /* A snapshot of many counters at once. */
