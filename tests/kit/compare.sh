@@ -192,6 +192,22 @@ no_compiled_file()
 	says "NOTHING CAN DIFFER" "Documentation/mm/process_addrs.rst"
 }
 
+# A system call that one test makes and the other does not.
+code_that_never_ran()
+{
+	fresh_change
+	patch_of "$CHANGE/0001-count.patch" "mm: count each mincore()" "	start = untagged_addr(start);" \
+		"	start = untagged_addr(start); count_vm_event(UNEVICTABLE_PGSCANNED);" mm/mincore.c
+	expect 4 compare S="$CHANGE" T='selfcheck.lib.vmstat*'
+	says "Changed lines that ran: 0 of " "THE CHANGED CODE NEVER RAN" "mmuml: SKIP compare change" "the changed code never ran"
+	fresh_change
+	counting_patch "$CHANGE/0001-count.patch"
+	expect 0 compare S="$CHANGE" T=mremap.move.arrives-page
+	says "Changed lines that ran: 1 of 1"
+	[ "$(jq '.size.text[1] - .size.text[0]' out/latest/report.json)" -gt 0 ]
+	same "$(jq -c .changed_lines out/latest/report.json)" '{"ran":1,"all":1}' "lines in report.json"
+}
+
 # A copy of the tree or of the build that was cut short is made again.
 interrupted_copy()
 {
@@ -306,10 +322,10 @@ compare_cases()
 	t compare.empty empty_series
 	t compare.conflict conflicting_changes
 	t compare.no_code no_compiled_file
+	t compare.never_ran code_that_never_ran
 	t compare.interrupted interrupted_copy
 	t compare.git_range git_range
 	t change.new_export_import new_export_import
 	t change.bisect bisects
-	# Two count kernels for each change: only when asked for.
-	[ -z "${SHIPPED-}" ] || t compare.shipped shipped_changes_hold
+	t compare.shipped shipped_changes_hold
 }
