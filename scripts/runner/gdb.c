@@ -126,9 +126,10 @@ void gdb_kill_kernel(const char *dir)
 		kill(-pid, SIGKILL);
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
+		/* Its stubs are ours as well now; without a gdb there may be other kernels among our children. */
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
 	}
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
 }
 
 /* The boot directory of the guest that was started last and still runs, or NULL. */

@@ -43,10 +43,6 @@ lines()
 gdb_stops_in_the_test()
 {
 	gdb_at 0 mremap.move.arrives-page move_page_tables 'bt 5' 'mm-current'
-	# CPU time of all commands so far: how busy the machine is changes it little. make bench has the wall time.
-	times > "$CHECK/times"
-	took=$(sed -n '2s/[ms]/ /gp' "$CHECK/times" | awk '{ printf "%d", $1 * 60 + $2 + $3 * 60 + $4 }')
-	[ "$took" -le 10 ] || { echo "$took s of CPU time to the breakpoint and out"; return 1; }
 	says "STOP    move_page_tables at mm/mremap.c:" "(mremap.move)" "copy_vma_and_data" "comm mremap.move"
 	says_not "debuginfod" "auto-load" "SIGSEGV" "SIGALRM"
 	# Called thousands of times by init and by the harness: none of them counts.
@@ -190,14 +186,11 @@ gdb_knows_lists_and_locks()
 	says "held for write by $pid mremap.move"
 }
 
-gdb_is_quick_with_64_processes()
+gdb_finds_64_processes()
 {
-	gdb_at 0 kit.state.many sys_getsid 'python import time; t = time.process_time()' 'mm-rmap 0x50000000' \
-		'python print("TOOK", int((time.process_time() - t) * 1000))' 'lx-dmesg'
+	gdb_at 0 kit.state.many sys_getsid 'mm-rmap 0x50000000' 'lx-dmesg'
 	same "$(lines '^  mapped ')" "$(value count)" "places that map the folio"
 	same "$(value count)" 64 "processes"
-	took=$(sed -n 's/^TOOK //p' "$CHECK/got")
-	[ "$took" -le 1000 ] || { echo "mm-rmap took $took ms of CPU time"; return 1; }
 }
 
 gdb_draws()
@@ -344,7 +337,7 @@ gdb_cases()
 	t gdb.pgwalk gdb_walks_page_tables
 	t gdb.marks gdb_marks_disagreements
 	t gdb.lists gdb_knows_lists_and_locks
-	t gdb.many gdb_is_quick_with_64_processes
+	t gdb.many gdb_finds_64_processes
 	t gdb.graph gdb_draws
 	t gdb.panicked gdb_sees_a_panicked_guest
 	t gdb.on_fail gdb_on_fail_stops_by_itself

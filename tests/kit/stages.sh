@@ -231,8 +231,8 @@ own_tree_runs()
 	}
 	late_initcall(mmuml_hello);
 	EOF
-	# With the change that the pinned tree has, so that its objects are found in ccache.
-	expect 0 make run LINUX="$CHECK/linux" S=mremap-move-page-tables T=mremap.move.arrives-page
+	# With the changes that the pinned tree has, so that its objects are found in ccache.
+	expect 0 make run LINUX="$CHECK/linux" S=default T=mremap.move.arrives-page
 	says "mmuml: PASS 1 of 1"
 	in_file "mmuml: the user was here" out/latest/console.log
 }
