@@ -119,7 +119,7 @@ task_cannot_be_killed()
 takes_all_memory()
 {
 	# Swap is slow on a loaded host.
-	KIT_SCALE=4
+	export KIT_SCALE=4
 	expect 1 run_guest --tests kit.hang.memory,kit.plain.pass
 	says "signal 9"
 	in_file "Out of memory: Killed process" "$CHECK/run/out/latest/console.log"
