@@ -77,7 +77,7 @@ static bool ready(void)
 }
 
 /* Path as the kernel's users write it: relative to the tree, "./" and "../" gone. */
-const char *decode_short_path(const char *path)
+static const char *short_path(const char *path)
 {
 	static const char *const roots[] = {
 		"/arch/", "/block/", "/drivers/", "/fs/", "/include/", "/init/", "/io_uring/", "/ipc/", "/kernel/",
@@ -100,7 +100,7 @@ const char *decode_short_path(const char *path)
 		const char *up = strstr(path, "/../");
 
 		if (up)
-			return decode_short_path(up + 4);
+			return short_path(up + 4);
 	}
 	return first ? first + 1 : path;
 }
@@ -160,7 +160,7 @@ static void describe_inlined(Dwfl_Module *mod, GElf_Addr addr, const char **file
 		if (!name || dwarf_formudata(dwarf_attr(&chain[i], DW_AT_call_file, &attr), &call_file) ||
 		    dwarf_formudata(dwarf_attr(&chain[i], DW_AT_call_line, &attr), &call_line))
 			break;
-		buf_printf(out, "%s (%s:%d) inlined in ", name, decode_short_path(*file), *nr);
+		buf_printf(out, "%s (%s:%d) inlined in ", name, short_path(*file), *nr);
 		*file = dwarf_filesrc(files, call_file, NULL, NULL);
 		*nr = call_line;
 	}
@@ -187,7 +187,7 @@ static bool describe(Dwfl *dwfl, GElf_Addr addr, struct buf *out)
 	if (file)
 		describe_inlined(mod, addr, &file, &nr, out);
 	if (file)
-		buf_printf(out, "%s (%s:%d)", name, decode_short_path(file), nr);
+		buf_printf(out, "%s (%s:%d)", name, short_path(file), nr);
 	else
 		buf_printf(out, "%s", name);
 	return true;

@@ -46,7 +46,6 @@ struct boot {
 	int began;			/* last test that init announced, -1 before */
 	bool version, planned, done, powered_down, stop;
 	bool reported;			/* the test in progress made the kernel complain */
-	struct vg *vg;			/* memcheck's reports, NULL without it */
 	struct buf con, res;		/* unfinished lines */
 	struct buf kernel_log;		/* console text since the last begin marker */
 	enum report_kind first_report;
@@ -133,54 +132,14 @@ static char *report_reason(const struct boot *b, const char *trace)
 		       : xasprintf("%s: %.120s", word, b->first_what);
 }
 
-static bool is_gone(void *arg)
-{
-	struct boot *b = arg;
-
-	return guest_poll(&b->g);
-}
-
-/* Memcheck's reports outside tests. */
-static void take_outside(struct boot *b)
-{
-	struct run *r = b->run;
-	char *first;
-
-	r->n_boot_reports += valgrind_take(b->vg, NULL, &r->boot_reports, &first);
-	free(first);
-}
-
-/* Memcheck's reports on a test, if there are any; most it makes only once per boot, as other detectors do. */
-static bool take_memcheck(struct boot *b, struct test *t)
-{
-	char *first, *reason;
-	int n;
-
-	valgrind_wait(b->vg, t->name, is_gone, b);
-	n = valgrind_take(b->vg, t->name, &t->trace, &first);
-	if (n) {
-		reason = xasprintf("memcheck: %s", first);
-		t->status = ST_PENDING;
-		settle(b, t, ST_REPORT, reason);
-		free(reason);
-		b->stop = true;
-	}
-	free(first);
-	take_outside(b);
-	return n;
-}
-
 /* What is known of test @i is all there will be: print it, and end the boot if the kernel complained. */
 static void finish(struct boot *b, int i)
 {
 	struct test *t = &b->run->plan.tests[i];
 
-	bool memcheck = b->vg && take_memcheck(b, t);
-
 	if (b->reported || t->status == ST_TIMEOUT)
 		decode_text(b->kernel_log.s, &t->trace);
-	/* What memcheck saw comes first, a crash may be what became of it. */
-	if (b->reported && !memcheck) {
+	if (b->reported) {
 		char *reason = report_reason(b, t->trace.s);
 
 		t->status = ST_PENDING;
@@ -587,8 +546,6 @@ static int boot(struct worker *w, int first, int end)
 	b.nr = nr;
 	b.dir = xasprintf("%s/boot%d", r->dir, nr);
 	fprintf(b.console, "==== boot %d: tests %d to %d\n", nr, first + 1, end);
-	if (r->opt->valgrind && !strcmp(r->opt->valgrind, "memcheck"))
-		b.vg = valgrind_open(r->dir, nr);
 	err = guest_start(&b.g, r->opt, b.dir, text);
 	if (err)
 		die(EX_HOST, "df -h .; make doctor", strerror(-err), "cannot start a kernel in %s", b.dir);
@@ -634,10 +591,6 @@ static int boot(struct worker *w, int first, int end)
 		crashed(&b, timed_out);
 		check_power_off(&b, timed_out);
 	}
-	if (b.vg) {
-		take_outside(&b);
-		valgrind_close(b.vg);
-	}
 	pthread_mutex_unlock(&r->lock);
 	if (r->opt->coverage)
 		keep_counters(&b);
@@ -649,55 +602,6 @@ static int boot(struct worker *w, int first, int end)
 	free(b.dir);
 	free(text);
 	return b.seen_result < b.seen_console ? b.seen_result : b.seen_console;
-}
-
-/* The same boot as the one of test @i, but for the test itself; it talks less than its pipes hold. Returns its number. */
-static int dry_start(struct run *r, int i, struct guest *g, char **dir)
-{
-	struct options o = *r->opt;
-	char *text = plan_text(r, i, i + 1);
-	int nr, err;
-
-	pthread_mutex_lock(&r->lock);
-	nr = ++r->boots;
-	pthread_mutex_unlock(&r->lock);
-	*dir = xasprintf("%s/boot%d", r->dir, nr);
-	o.dry = true;
-	err = guest_start(g, &o, *dir, text);
-	if (err)
-		die(EX_HOST, "df -h .; make doctor", strerror(-err), "cannot start a kernel in %s", *dir);
-	free(text);
-	return nr;
-}
-
-static void dry_end(struct run *r, struct guest *g, char *dir)
-{
-	double end = now() + (r->opt->boot_limit + r->opt->test_limit) * r->opt->scale;
-	struct pollfd p = { g->pidfd, POLLIN, 0 };
-
-	while (!guest_poll(g) && now() < end && !interrupted)
-		poll(&p, 1, 100);
-	guest_kill(g, dir);
-	remove_tree(dir);
-	free(dir);
-}
-
-/* Test @i twice, with and without itself, both at once. */
-static int counted_boot(struct worker *w, int i)
-{
-	struct run *r = w->run;
-	struct test *t = &r->plan.tests[i];
-	struct guest g;
-	char *dir;
-	int nr = dry_start(r, i, &g, &dir), next = boot(w, i, i + 1);
-
-	dry_end(r, &g, dir);
-	if (interrupted || r->fatal || went_wrong(t->status) || t->status == ST_SKIP)
-		return next;
-	pthread_mutex_lock(&r->lock);
-	ir_report(r->opt, r->dir, t, t->boot, nr);
-	pthread_mutex_unlock(&r->lock);
-	return next;
 }
 
 /* Take the next piece of the list; false when there is none. */
@@ -721,10 +625,7 @@ static void *work(void *arg)
 
 	while (!interrupted && !r->fatal && next_piece(w, &next, &end)) {
 		while (next < end && !interrupted && !r->fatal) {
-			if (r->opt->valgrind && !strcmp(r->opt->valgrind, "cachegrind"))
-				next = counted_boot(w, next);
-			else
-				next = boot(w, next, r->opt->isolate ? next + 1 : end);
+			next = boot(w, next, r->opt->isolate ? next + 1 : end);
 			if (!w->deadline || now() <= w->deadline)
 				continue;
 			pthread_mutex_lock(&r->lock);

@@ -4,7 +4,7 @@
  *
  * Kernel command line: mmuml.mode=test|shell, mmuml.scale=N (time limits times N), mmuml.seed=N,
  * mmuml.coverage=1 (counters.c: the counters of each test to /host/counters), mmuml.counters=1 (count.c: what the kernel
- * counted over each test), mmuml.dry=1 (start the tests' programs, run no test).
+ * counted over each test).
  * The plan is /host/plan: one case a line, "NAME<tab>PROGRAM<tab>HARNESS-NAME<tab>SECONDS".
  * Markers "mmuml: begin NAME" and "mmuml: end NAME" go to the kernel log, so that the host can tell which
  * test a report of the kernel belongs to.
@@ -55,7 +55,6 @@ static int scale = 1;
 static bool counters;
 static char seed[32] = "1";
 static bool coverage;
-static bool dry;
 
 static void kmsg(const char *fmt, ...)
 {
@@ -200,7 +199,7 @@ static struct test *read_plan(int *count)
  */
 static int start(const struct test *t, int out, pid_t *pid)
 {
-	char path[PATH_MAX], *argv[] = { t->program, "-r", dry ? "(none)" : t->harness, NULL };
+	char path[PATH_MAX], *argv[] = { t->program, "-r", t->harness, NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	int err;
@@ -488,8 +487,6 @@ int main(int argc, char **argv)
 	coverage = cmdline_word("mmuml.coverage");
 	word = cmdline_word("mmuml.counters");
 	counters = word && !strcmp(word, "1");
-	word = cmdline_word("mmuml.dry");
-	dry = word && !strcmp(word, "1");
 	if (interactive) {
 		shell();
 	} else {
