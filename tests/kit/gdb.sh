@@ -184,6 +184,26 @@ gdb_knows_lists_and_locks()
 	gdb_at 0 mremap.move.arrives-page move_page_tables mm-locks mm-current
 	pid=$(sed -n 's/^task .*  pid \([0-9]*\)  .*/\1/p' "$CHECK/got")
 	says "held for write by $pid mremap.move"
+	gdb_at 0 mremap.file.shared-shmem_pmd vma_interval_tree_remove mm-locks mm-current
+	pid=$(sed -n 's/^task .*  pid \([0-9]*\)  .*/\1/p' "$CHECK/got")
+	says "i_mmap_rwsem of memfd:mm: held for write by $pid mremap.file"
+	# The first child that exits, while its parent still has the tree.
+	gdb_at 0 kit.state.forked anon_vma_interval_tree_remove mm-locks mm-current 'up' 'p vma->anon_vma->root'
+	pid=$(sed -n 's/^task .*  pid \([0-9]*\)  .*/\1/p' "$CHECK/got")
+	root=$(sed -n 's/^\$1 = .*\(0x[0-9a-f]*\)$/\1/p' "$CHECK/got")
+	says "anon_vma $root rwsem: held for write by $pid kit.state"
+}
+
+# Structures grow under lockdep and KASAN, and page owner has its own part of each page.
+gdb_reads_a_debug_kernel()
+{
+	timeout 900 make gdb PROFILE=debug T=kit.state.forked B=sys_getsid CMD=mm-vmas CMD='mm-rmap 0x50000000' \
+		CMD='mm-pgwalk 0x50000000' CMD='mm-anon-vma 0x50000000' CMD=lx-dmesg >"$CHECK/got" 2>&1 </dev/null || true
+	says "mmuml: GDB status 0 " "pfn $(hex pfn)  PRESENT USER ACCESSED"
+	same "$(lines '^  0x[0-9a-f]+-0x[0-9a-f]+ [r-]')" "$(value vmas)" "number of VMAs"
+	same "$(lines "^  mapped +0x50000000 .* kit.state  pfn $(hex pfn) ")" "$(value count)" "places that map the folio"
+	same "$(lines '^    avc 0x')" 6 "chains of the anon_vma"
+	says_not "!!"
 }
 
 gdb_finds_64_processes()
@@ -339,6 +359,7 @@ gdb_cases()
 	t gdb.pgwalk gdb_walks_page_tables
 	t gdb.marks gdb_marks_disagreements
 	t gdb.lists gdb_knows_lists_and_locks
+	t gdb.debug gdb_reads_a_debug_kernel
 	t gdb.many gdb_finds_64_processes
 	t gdb.graph gdb_draws
 	t gdb.panicked gdb_sees_a_panicked_guest

@@ -12,6 +12,7 @@ t()
 {
 	# shellcheck disable=SC2254 # ONLY is a glob
 	[ -z "${ONLY-}" ] || case $1 in $ONLY) ;; *) return 0 ;; esac
+	began=$(date +%s)
 	# Not as a condition: errexit would not hold inside it.
 	set +e
 	( set -eu; cd "$TOP"; "$2" ) >"$CHECK/log" 2>&1
@@ -19,7 +20,7 @@ t()
 	set -e
 	if [ $code = 0 ]; then
 		PASSED=$((PASSED + 1))
-		printf '  PASS    kit.%s\n' "$1"
+		printf '  PASS    kit.%s  (%d s)\n' "$1" $(($(date +%s) - began))
 	else
 		FAILED=$((FAILED + 1))
 		printf '  FAIL    kit.%s\n' "$1"
@@ -34,21 +35,21 @@ expect()
 	shift
 	ended=0
 	"$@" >"$CHECK/got" 2>&1 </dev/null || ended=$?
-	[ "$ended" = "$want" ] || { echo "exit $ended instead of $want: $*"; cat "$CHECK/got"; return 1; }
+	[ "$ended" = "$want" ] || { cat "$CHECK/got"; echo "exit $ended instead of $want: $*"; return 1; }
 }
 
 # says TEXT...: each must stand in the last command's output; says_not the opposite.
 says()
 {
 	for text; do
-		grep -qF -- "$text" "$CHECK/got" || { echo "nothing said '$text' in:"; cat "$CHECK/got"; return 1; }
+		grep -qF -- "$text" "$CHECK/got" || { cat "$CHECK/got"; echo "nothing said '$text' here"; return 1; }
 	done
 }
 
 says_not()
 {
 	for text; do
-		! grep -qF -- "$text" "$CHECK/got" || { echo "'$text' was said:"; cat "$CHECK/got"; return 1; }
+		! grep -qF -- "$text" "$CHECK/got" || { cat "$CHECK/got"; echo "'$text' was said here"; return 1; }
 	done
 }
 
