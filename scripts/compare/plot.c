@@ -76,7 +76,7 @@ static void script(const struct plot *p, const struct point *at, int n, const ch
 		}
 	}
 	fprintf(f, "set terminal svg size 640,420 noenhanced\nset output '%s'\nset title '%s'\nset xlabel '%s'\n"
-		"set ylabel '%s'\nset key top left\nset grid\n", svg, p->title, p->xlabel, p->counter);
+		"set ylabel '%s'\nset key above right\nset grid\n", svg, p->title, p->xlabel, p->counter);
 	if (low > 0 && high > 100 * low)
 		fprintf(f, "set logscale y\n");
 	else
