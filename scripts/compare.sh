@@ -76,12 +76,14 @@ tree_of()
 	echo "$BUILD/trees/$(S=$1 scripts/tree.sh --name)"
 }
 
-# The tree to copy the base from if there is none yet: that of the same LINUX=, else the kit's own.
+# donor FILE: the tree to copy the base from if there is none yet: that of the same LINUX=, else one of the kit's own, the
+# first that has FILE.
 donor()
 {
-	dir=$(tree_of '')
-	[ -f "$dir/build-$PROFILE/.build.key" ] || dir=$BUILD/trees/default
-	echo "$dir"
+	for dir in "$(tree_of '')" "$BUILD/trees/default" "$BUILD/trees/none"; do
+		[ ! -f "$dir/$1" ] || { echo "$dir"; return 0; }
+	done
+	echo "$BUILD/trees/default"
 }
 
 # sides: set STACK_A, STACK_B, NAME and EXPECT from S=, A= and B=.
@@ -311,8 +313,8 @@ compare_one()
 	TREE_B=$(tree_of "$STACK_B")
 	[ "$TREE_A" != "$TREE_B" ] ||
 		die $EX_USAGE "the two sides of $NAME are the same" "both are $TREE_A" "make compare A=none B=default"
-	build_side "$STACK_A" "$(donor)"
-	guest "$(donor)"
+	build_side "$STACK_A" "$(donor "build-$PROFILE/.build.key")"
+	guest "$(donor build-guest/tests.list)"
 	build_side "$STACK_B" "$TREE_A"
 	compiled_files
 	find_lines
