@@ -121,6 +121,7 @@ export_patches()
 	head=$(S=$(echo "$below,$last" | sed 's/^none,//') scripts/tree.sh --commit) || exit $?
 	base=$(S=$below scripts/tree.sh --commit) || exit $?
 	# Any tree of that kernel has its checkpatch; that of the default stack is there in most cases.
+	tree=$BUILD/trees/$(S='' scripts/tree.sh --name)
 	S='' scripts/tree.sh >/dev/null || exit $?
 	mkdir -p "$DIR"
 	write_patches "$KGIT" "$base..$head" "$DIR"
@@ -128,7 +129,7 @@ export_patches()
 	COMPLAINTS=0
 	for p in "$DIR"/*.patch; do
 		say PATCH "$p"
-		check "$BUILD/trees/$(S='' scripts/tree.sh --name)" "$(realpath "$p")"
+		check "$tree" "$(realpath "$p")"
 	done
 	echo "mmuml: $(find "$DIR" -name '*.patch' | wc -l) patch(es) in $DIR, $COMPLAINTS complaint(s) of checkpatch"
 	echo "  send:    git send-email --to linux-mm@kvack.org $DIR/*.patch"

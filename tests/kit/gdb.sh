@@ -168,6 +168,12 @@ gdb_marks_disagreements()
 	says "!! the host maps pfn" "!! mapcount is 9, 5 page-table entries map it" "the reverse map does not look there"
 }
 
+# The PID that mm-current said.
+current_pid()
+{
+	sed -n 's/^task .*  pid \([0-9]*\)  .*/\1/p' "$CHECK/got"
+}
+
 gdb_knows_lists_and_locks()
 {
 	gdb_at 0 kit.state.cgroup sys_getsid mm-lru 'lx-dmesg'
@@ -182,14 +188,14 @@ gdb_knows_lists_and_locks()
 	same "$(lines "mmap_lock of $(value holder) kit.state .*waits for (read|write): ($(value waiter)|$(value holder)) kit.state")" \
 		1 "the waiter"
 	gdb_at 0 mremap.move.arrives-page move_page_tables mm-locks mm-current
-	pid=$(sed -n 's/^task .*  pid \([0-9]*\)  .*/\1/p' "$CHECK/got")
+	pid=$(current_pid)
 	says "held for write by $pid mremap.move"
 	gdb_at 0 mremap.file.shared-shmem_pmd vma_interval_tree_remove mm-locks mm-current
-	pid=$(sed -n 's/^task .*  pid \([0-9]*\)  .*/\1/p' "$CHECK/got")
+	pid=$(current_pid)
 	says "i_mmap_rwsem of memfd:mm: held for write by $pid mremap.file"
 	# The first child that exits, while its parent still has the tree.
 	gdb_at 0 kit.state.forked anon_vma_interval_tree_remove mm-locks mm-current 'up' 'p vma->anon_vma->root'
-	pid=$(sed -n 's/^task .*  pid \([0-9]*\)  .*/\1/p' "$CHECK/got")
+	pid=$(current_pid)
 	root=$(sed -n 's/^\$1 = .*\(0x[0-9a-f]*\)$/\1/p' "$CHECK/got")
 	says "anon_vma $root rwsem: held for write by $pid kit.state"
 }
@@ -197,9 +203,10 @@ gdb_knows_lists_and_locks()
 # Structures grow under lockdep and KASAN, and page owner has its own part of each page.
 gdb_reads_a_debug_kernel()
 {
-	timeout 900 make gdb PROFILE=debug T=kit.state.forked B=sys_getsid CMD=mm-vmas CMD='mm-rmap 0x50000000' \
-		CMD='mm-pgwalk 0x50000000' CMD='mm-anon-vma 0x50000000' CMD=lx-dmesg >"$CHECK/got" 2>&1 </dev/null || true
-	says "mmuml: GDB status 0 " "pfn $(hex pfn)  PRESENT USER ACCESSED"
+	expect 0 make kernel PROFILE=debug
+	PROFILE=debug gdb_at 0 kit.state.forked sys_getsid mm-vmas 'mm-rmap 0x50000000' 'mm-pgwalk 0x50000000' \
+		'mm-anon-vma 0x50000000' lx-dmesg
+	says "pfn $(hex pfn)  PRESENT USER ACCESSED"
 	same "$(lines '^  0x[0-9a-f]+-0x[0-9a-f]+ [r-]')" "$(value vmas)" "number of VMAs"
 	same "$(lines "^  mapped +0x50000000 .* kit.state  pfn $(hex pfn) ")" "$(value count)" "places that map the folio"
 	same "$(lines '^    avc 0x')" 6 "chains of the anon_vma"
