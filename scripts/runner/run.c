@@ -21,13 +21,13 @@
 #define POWER_OFF	10.0	/* seconds for the power-off after the last test */
 #define TRACE_MAX	(512 * 1024)
 #define PIECE_MIN	24	/* tests for which another kernel is worth its boot */
-#define PIECES_PER_JOB	3	/* so that one slow piece does not leave the other CPUs idle */
+#define SHARE		2	/* a piece is a kernel's share of what is left, divided by this: they end together */
 
 struct worker {
 	struct run *run;
 	pthread_t thread;
 	FILE *console;		/* console.log, console-2.log, ... */
-	int piece;
+	int cpu;		/* of the host, -1 if any */
 	double deadline;	/* of the whole run, 0 if none */
 };
 
@@ -546,7 +546,7 @@ static int boot(struct worker *w, int first, int end)
 	b.nr = nr;
 	b.dir = xasprintf("%s/boot%d", r->dir, nr);
 	fprintf(b.console, "==== boot %d: tests %d to %d\n", nr, first + 1, end);
-	err = guest_start(&b.g, r->opt, b.dir, text);
+	err = guest_start(&b.g, r->opt, b.dir, text, w->cpu);
 	if (err)
 		die(EX_HOST, "df -h .; make doctor", strerror(-err), "cannot start a kernel in %s", b.dir);
 	b.deadline = deadline(r, r->opt->boot_limit);
@@ -608,10 +608,15 @@ static int boot(struct worker *w, int first, int end)
 static bool next_piece(struct worker *w, int *first, int *end)
 {
 	struct run *r = w->run;
+	int left, piece;
 
 	pthread_mutex_lock(&r->lock);
 	*first = r->next;
-	*end = *first + w->piece < r->plan.n ? *first + w->piece : r->plan.n;
+	left = r->plan.n - r->next;
+	piece = r->jobs > 1 ? left / (r->jobs * SHARE) : left;
+	if (piece < PIECE_MIN)
+		piece = PIECE_MIN;
+	*end = *first + (piece < left ? piece : left);
 	r->next = *end;
 	pthread_mutex_unlock(&r->lock);
 	return *first < *end;
@@ -640,14 +645,14 @@ static void *work(void *arg)
 }
 
 /* Every test once. */
-static void round_of_tests(struct run *r, struct worker *w, int jobs)
+static void round_of_tests(struct run *r, struct worker *w)
 {
 	r->next = 0;
-	for (int i = 1; i < jobs; i++)
+	for (int i = 1; i < r->jobs; i++)
 		if (pthread_create(&w[i].thread, NULL, work, &w[i]))
 			die(EX_HOST, "make run JOBS=1", strerror(errno), "cannot start a thread");
 	work(&w[0]);
-	for (int i = 1; i < jobs; i++)
+	for (int i = 1; i < r->jobs; i++)
 		pthread_join(w[i].thread, NULL);
 	/* The stubs were children of kernels that are gone; as subreaper we get them. */
 	while (waitpid(-1, NULL, WNOHANG) > 0)
@@ -662,19 +667,20 @@ void run_all(struct run *r)
 
 	if (jobs > most)
 		jobs = most > 0 ? most : 1;
+	r->jobs = jobs;
 	w = xcalloc(jobs, sizeof(*w));
 	for (int i = 0; i < jobs; i++) {
 		char *path = i ? xasprintf("%s/console-%d.log", r->dir, i + 1) : xasprintf("%s/console.log", r->dir);
 
-		w[i] = (struct worker){ .run = r, .console = fopen(path, "we"), .deadline = deadline };
-		w[i].piece = jobs > 1 ? r->plan.n / (jobs * PIECES_PER_JOB) + 1 : r->plan.n;
+		w[i] = (struct worker){ .run = r, .console = fopen(path, "we"), .deadline = deadline,
+					 .cpu = guest_next_cpu(i ? w[i - 1].cpu : -1) };
 		if (!w[i].console)
 			die(EX_HOST, "df -h out", strerror(errno), "cannot write %s", path);
 		free(path);
 	}
 	pthread_mutex_init(&r->lock, NULL);
 	for (int round = 0; round < r->opt->repeat && !interrupted && !r->fatal; round++) {
-		round_of_tests(r, w, jobs);
+		round_of_tests(r, w);
 		if (r->opt->repeat > 1 && !interrupted) {
 			printf("  ROUND   %d of %d\n", round + 1, r->opt->repeat);
 			fflush(stdout);

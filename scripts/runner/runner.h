@@ -156,8 +156,13 @@ struct guest {
 	bool gone;
 };
 
-/* Start a kernel in @dir (a directory for its private files, made here) that reads @plan_text. 0 or -errno. */
-int guest_start(struct guest *g, const struct options *o, const char *dir, const char *plan_text);
+/*
+ * Start a kernel in @dir (a directory for its private files, made here) that reads @plan_text, with its one CPU on the
+ * host's @cpu, if that is not -1. 0 or -errno.
+ */
+int guest_start(struct guest *g, const struct options *o, const char *dir, const char *plan_text, int cpu);
+/* The host's CPU for the next kernel at work beside the one on CPU @last: ours if -1. -1 if it cannot be told. */
+int guest_next_cpu(int last);
 /* Run an interactive shell in the guest on this terminal; the kernel's exit status. */
 int guest_shell(const struct options *o, const char *dir);
 /* Ask the kernel for the stacks of all its tasks (mconsole sysrq); 0 or -errno. The answer is on the console. */
@@ -187,6 +192,7 @@ struct run {
 	char *dir;		/* out/runs/... */
 	pthread_mutex_t lock;	/* over everything below, the tests, libdw and the terminal */
 	int next;		/* first test that no kernel has been given yet */
+	int jobs;		/* kernels at a time */
 	int boots;
 	double boot_s, tests_s;
 	struct buf boot_reports;	/* reports outside any test, decoded */
