@@ -63,7 +63,7 @@ build_key()
 {
 	echo "$gcov"
 	kmakeflags | sed -E 's/-j ?[0-9]*|--jobserver[^ ]*//g'
-	echo " ${CC-} ${LLVM-} ${KCFLAGS-} $(og_flags)$(stat -L -c '%n %Y %s' "$(command -v "${CC:-gcc}")" 2>/dev/null)"
+	echo " ${CC-} ${LLVM-} ${KCFLAGS-} $(og_flags)$(stat -L -c '%n %Y %s' "$(command -v "$(compiler)")" 2>/dev/null)"
 }
 
 whole()

@@ -127,7 +127,9 @@ make_config()
 	{ sed 's/^\([^ ]*\) \(.*\) [^ ]*$/\1=\2/' "$tmp/settings"; echo "CONFIG_LOCALVERSION=\"$(localversion)\""; } > "$tmp/merged"
 	if ! KCONFIG_ALLCONFIG=$TOP/$tmp/merged kmake "$tree" "$tmp" -s allnoconfig >"$tmp/log" 2>&1; then
 		tail -n 5 "$tmp/log" >&2
-		die $EX_CONFIG "kconfig failed" "$(tail -n 1 "$tmp/log")" "make -C $tree ARCH=um O=$TOP/$tmp allnoconfig"
+		# A tool that is too old is said in lines with three stars; the first line of a log is nearest to any other cause.
+		cause=$(sed -n 's/^\*\*\* *\([^ ].*\)/\1/p' "$tmp/log" | tr -s ' \n' ' ' | sed 's, $,,')
+		die $EX_CONFIG "kconfig failed" "${cause:-$(head -n 1 "$tmp/log")}" "make -C $tree ARCH=um O=$TOP/$tmp allnoconfig"
 	fi
 	mv "$tmp/settings" "$out/.settings"
 	verify "$tmp/.config"

@@ -69,6 +69,17 @@ kmakeflags()
 	printf '%s' "${MAKEFLAGS-}" | sed -E "s/(^| )(${kit}CMD)=([^ \\\\]|\\\\.)*//g; s/ -- *\$//"
 }
 
+# The compiler that CC= or LLVM= asks for: LLVM=1, LLVM=-16, LLVM=/opt/llvm/bin/ (Documentation/kbuild/llvm.rst).
+compiler()
+{
+	case ${LLVM-} in
+	'') echo "${CC:-gcc}" ;;
+	-*) echo "clang$LLVM" ;;
+	*/) echo "${LLVM}clang" ;;
+	*) echo clang ;;
+	esac
+}
+
 # kmake TREE OUT ARGS: kbuild for one build directory, the same way for every stage.
 # CC, LLVM, KCFLAGS, -j and V of the user's make reach it through the environment. A fixed build
 # time keeps ccache useful and two builds of one tree identical.
@@ -77,8 +88,7 @@ kmake()
 	kmake_tree=$1
 	kmake_out=$2
 	shift 2
-	cc=${CC:-gcc}
-	[ -z "${LLVM-}" ] || cc=clang
+	cc=$(compiler)
 	if command -v ccache >/dev/null; then
 		cc="ccache $cc"
 		export CCACHE_DIR="${CCACHE_DIR:-$TOP/$BUILD/ccache}" CCACHE_BASEDIR="$TOP" CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
