@@ -61,8 +61,12 @@ export PROFILE_ASKED := $(if $(filter file,$(origin PROFILE)),,$(PROFILE))
 export PATH := $(PATH):/usr/sbin:/sbin
 MAKEFLAGS += --no-print-directory
 
+# VAR='value' of those of these variables that were given
+given	= $(strip $(foreach v,$(1),$(if $(filter command% environment%,$(origin $(v))),$(if $($(v)),$(v)='$($(v))'))))
+
 RUN	= $(RUNNER) --kernel $(OUT)/vmlinux --guest $(GUEST) --tree $(TREE) --profile $(PROFILE) \
-	  --series '$(S)' --linux '$(LINUX)' --mem $(MEM) --scale $(SCALE) --append '$(APPEND)'
+	  --series '$(S)' --linux '$(LINUX)' --mem $(MEM) --scale $(SCALE) --append '$(APPEND)' \
+	  --given "$(call given,MEM SCALE APPEND)"
 GDBSH	= scripts/gdb.sh $(OUT) $(shell echo $$PPID)
 RUNTESTS = $(RUN) --tests '$(T)' --seed $(SEED) --repeat $(REPEAT) --started $(START) \
 	  $(if $(V),--verbose) $(if $(ISOLATE),--isolate)
@@ -71,7 +75,7 @@ RUNTESTS = $(RUN) --tests '$(T)' --seed $(SEED) --repeat $(REPEAT) --started $(S
 JOBS	= $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # what "make run" was told, for another make
-RUNVARS = $(foreach v,T S PROFILE LINUX SCALE SEED REPEAT MEM ISOLATE APPEND,$(if $(filter command%,$(origin $(v))),$(v)='$($(v))'))
+RUNVARS = $(call given,T S PROFILE LINUX SCALE SEED REPEAT MEM ISOLATE APPEND)
 
 .PHONY: help doctor deps fetch tree config build run coverage gdb rmap-graph interleave shell list check soak bench
 .PHONY: compare new-change export import clean distclean host guest kernel

@@ -35,6 +35,7 @@ static const char usage[] =
 "  --list            print the tests and their purposes\n"
 "  --doctor          check what this host must allow\n"
 "  --what NAME       part of the run directory's name; --profile, --tree, --series, --linux: for the manifest\n"
+"  --given WORDS     further variables of the make line, for the one that is offered after a failure\n"
 "  --coverage        keep the counters of each test in coverage/ of the run directory\n"
 "  --probe CODE      note in RUNDIR/ran which of these lines the kernel reached (scripts/probe/)\n"
 "  --verbose         all output of all tests\n"
@@ -44,7 +45,7 @@ static const char usage[] =
 enum {
 	OPT_KERNEL = 256, OPT_GUEST, OPT_TESTS, OPT_ISOLATE, OPT_REPEAT, OPT_SCALE, OPT_LIMIT, OPT_BOOT_LIMIT,
 	OPT_RUN_LIMIT, OPT_MEM, OPT_CPUS, OPT_SEED, OPT_APPEND, OPT_SHELL, OPT_HOSTFS, OPT_LIST, OPT_DOCTOR, OPT_WHAT,
-	OPT_PROFILE, OPT_TREE, OPT_SERIES, OPT_LINUX, OPT_STARTED, OPT_JOBS, OPT_VERBOSE, OPT_COVERAGE, OPT_COUNTERS,
+	OPT_PROFILE, OPT_TREE, OPT_SERIES, OPT_GIVEN, OPT_LINUX, OPT_STARTED, OPT_JOBS, OPT_VERBOSE, OPT_COVERAGE, OPT_COUNTERS,
 	OPT_GDB, OPT_ON_FAIL, OPT_ATTACH, OPT_PROBE, OPT_HELP,
 };
 
@@ -56,7 +57,8 @@ static const struct option longopts[] = {
 	{ "seed", 1, NULL, OPT_SEED }, { "append", 1, NULL, OPT_APPEND }, { "shell", 0, NULL, OPT_SHELL },
 	{ "hostfs", 1, NULL, OPT_HOSTFS }, { "list", 0, NULL, OPT_LIST }, { "doctor", 0, NULL, OPT_DOCTOR },
 	{ "what", 1, NULL, OPT_WHAT }, { "profile", 1, NULL, OPT_PROFILE }, { "tree", 1, NULL, OPT_TREE },
-	{ "series", 1, NULL, OPT_SERIES }, { "linux", 1, NULL, OPT_LINUX }, { "started", 1, NULL, OPT_STARTED },
+	{ "series", 1, NULL, OPT_SERIES }, { "given", 1, NULL, OPT_GIVEN },
+	{ "linux", 1, NULL, OPT_LINUX }, { "started", 1, NULL, OPT_STARTED },
 	{ "jobs", 1, NULL, OPT_JOBS }, { "verbose", 0, NULL, OPT_VERBOSE }, { "coverage", 0, NULL, OPT_COVERAGE },
 	{ "counters", 0, NULL, OPT_COUNTERS }, { "gdb", 0, NULL, OPT_GDB }, { "on-fail", 0, NULL, OPT_ON_FAIL },
 	{ "attach", 0, NULL, OPT_ATTACH }, { "probe", 1, NULL, OPT_PROBE },
@@ -104,6 +106,7 @@ static void set(struct options *o, int opt, const char *arg)
 	case OPT_WHAT: o->what = arg; break;
 	case OPT_PROFILE: o->profile = non_empty(arg); break;
 	case OPT_TREE: o->tree = non_empty(arg); break;
+	case OPT_GIVEN: o->given = non_empty(arg); break;
 	case OPT_SERIES: o->series = non_empty(arg); break;
 	case OPT_LINUX: o->linux_path = non_empty(arg); break;
 	case OPT_STARTED: o->started = strtod(arg, NULL); break;

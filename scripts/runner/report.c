@@ -96,6 +96,8 @@ static char *make_words(const struct options *o, const struct test *t)
 		buf_printf(&b, " LINUX=%s", o->linux_path);
 	if (strcmp(o->seed, "1"))
 		buf_printf(&b, " SEED=%s", o->seed);
+	if (o->given)
+		buf_printf(&b, " %s", o->given);
 	return b.s;
 }
 

@@ -236,8 +236,8 @@ gdb_sees_a_panicked_guest()
 {
 	gdb_at 0 kit.crash.panic '' mm-tasks mm-current mm-vmas mm-locks mm-lru mm-zones lx-dmesg
 	says "panic at kernel/panic.c" "(kit.crash): panic" "managed" "rwsems looked at" "/tests/kit.crash"
-	timeout 60 make run T=kit.crash.bug >"$CHECK/got" 2>&1 </dev/null || true
-	says "gdb:   make gdb T=kit.crash.bug"
+	timeout 60 make run T=kit.crash.bug MEM=256 APPEND='quiet nosmp' >"$CHECK/got" 2>&1 </dev/null || true
+	says "gdb:   make gdb T=kit.crash.bug MEM='256' APPEND='quiet nosmp'"
 }
 
 gdb_on_fail_stops_by_itself()
