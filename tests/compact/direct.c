@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Compaction for one allocation: io_uring asks for a region in one piece, and memory has none of that size.
+ *
+ * Nearly all of memory is given to a file in memory, and the file keeps one page of every 64. What then is left of
+ * pieces of that size is taken by other regions. Nothing is swapped out meanwhile, which would make room too.
+ */
+#include "kselftest_harness.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <linux/io_uring.h>
+#include <linux/kernel-page-flags.h>
+
+#include "mm.h"
+
+#define ORDER		9
+#define PIECE		(1UL << ORDER)
+#define KEEP		64UL
+#define LEFT_FREE	(32 * MB)
+#define REGIONS		64
+#define EXTRA		4		/* pieces that are not there */
+#define SEED		5
+#define SWAPPINESS	"/proc/sys/vm/swappiness"
+
+/* How many pieces of ORDER the free blocks of all zones hold; -1 if that cannot be read. */
+static long free_pieces(void)
+{
+	char line[512];
+	long sum = 0;
+	FILE *f = fopen("/proc/buddyinfo", "re");
+
+	if (!f)
+		return -1;
+	/* "Node 0, zone   Normal   12   7 ...": the number of free blocks of each order */
+	while (fgets(line, sizeof(line), f)) {
+		char *p = strstr(line, "zone") + strlen("zone"), *end;
+
+		p += strspn(p, " ");
+		p += strcspn(p, " ");
+		for (int order = 0; ; order++, p = end) {
+			long n = strtol(p, &end, 10);
+
+			if (end == p)
+				break;
+			if (order >= ORDER)
+				sum += n << (order - ORDER);
+		}
+	}
+	fclose(f);
+	return sum;
+}
+
+FIXTURE(direct)
+{
+	struct mm_snap *snap;
+	struct mm_pin pin;
+	char swappiness[16];
+	size_t len;
+	char *p;			/* the file, mapped */
+	int fd, n;
+	int rings[REGIONS];
+	char *regions[REGIONS];
+};
+
+/* One more region; whether it could be had. */
+static bool add_region(FIXTURE_DATA(direct) *self)
+{
+	struct io_uring_region_desc desc = { .size = PIECE * PAGE };
+	struct io_uring_mem_region_reg reg = { .region_uptr = (uintptr_t)&desc };
+	struct io_uring_params params = { 0 };
+	int fd;
+
+	if (self->n == REGIONS)
+		return false;
+	fd = syscall(__NR_io_uring_setup, 1U, &params);
+	if (fd < 0)
+		return false;
+	self->rings[self->n] = fd;
+	self->regions[self->n++] = MAP_FAILED;
+	if (syscall(__NR_io_uring_register, fd, IORING_REGISTER_MEM_REGION, &reg, 1))
+		return false;
+	self->regions[self->n - 1] = mmap(NULL, PIECE * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
+					  desc.mmap_offset);
+	return self->regions[self->n - 1] != MAP_FAILED;
+}
+
+/* Whether the last region lies in one block. */
+static bool in_one_piece(FIXTURE_DATA(direct) *self)
+{
+	uint64_t pfns[PIECE];
+
+	if (mm_pfns(0, self->regions[self->n - 1], pfns, PIECE) || !mm_kpf(pfns[0], KPF_COMPOUND_HEAD))
+		return false;
+	for (size_t i = 0; i < PIECE; i++)
+		if (pfns[i] != pfns[0] + i)
+			return false;
+	return true;
+}
+
+/* The pages that the file keeps that do not hold what they should. */
+static long wrong_pages(FIXTURE_DATA(direct) *self)
+{
+	char page[PAGE];
+	long wrong = 0;
+
+	for (size_t at = 0; at < self->len; at += KEEP * PAGE)
+		wrong += pread(self->fd, page, PAGE, at) != PAGE || mm_check_from(page, PAGE, SEED, at) != -1;
+	return wrong;
+}
+
+static bool fill_memory(FIXTURE_DATA(direct) *self)
+{
+	char page[PAGE];
+
+	self->len = (mm_meminfo("MemFree") * KB - LEFT_FREE) / (KEEP * PAGE) * (KEEP * PAGE);
+	self->fd = mm_memfd(self->len);
+	if (self->fd < 0 || fallocate(self->fd, 0, 0, self->len))
+		return false;
+	self->p = mmap(NULL, self->len, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0);
+	if (self->p == MAP_FAILED)
+		return false;
+	for (size_t at = 0; at < self->len; at += KEEP * PAGE) {
+		mm_fill_from(page, PAGE, SEED, at);
+		if (pwrite(self->fd, page, PAGE, at) != PAGE ||
+		    fallocate(self->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at + PAGE, (KEEP - 1) * PAGE))
+			return false;
+	}
+	mm_pcp_drain();
+	return true;
+}
+
+FIXTURE_SETUP(direct)
+{
+	self->fd = -1;
+	self->p = MAP_FAILED;
+	self->pin.fd = -1;
+	NEED(mm_need_compaction());
+	NEED(mm_need_pin());
+	ASSERT_LT(0, mm_read_file(SWAPPINESS, self->swappiness, sizeof(self->swappiness)));
+	ASSERT_EQ(0, mm_write_file(SWAPPINESS, "0"));
+	ASSERT_TRUE(fill_memory(self));
+	self->snap = mm_snap();
+}
+
+FIXTURE_TEARDOWN(direct)
+{
+	if (self->pin.fd >= 0)
+		mm_unpin(&self->pin);
+	for (int i = 0; i < self->n; i++) {
+		if (self->regions[i] != MAP_FAILED)
+			munmap(self->regions[i], PIECE * PAGE);
+		close(self->rings[i]);
+	}
+	if (self->p != MAP_FAILED)
+		munmap(self->p, self->len);
+	close(self->fd);
+	mm_write_file(SWAPPINESS, self->swappiness);
+	mm_snap_free(self->snap);
+}
+
+/* pages are moved out of the way of large allocations, and each gets its one piece; nothing is lost */
+TEST_F(direct, succeeds)
+{
+	long pieces = free_pieces();
+	int scattered = 0;
+
+	ASSERT_LE(0, pieces);
+	/* kcompactd has the same work, and may have done it before. */
+	while (self->n < pieces + EXTRA || !mm_delta(self->snap, "compact_success")) {
+		ASSERT_TRUE(add_region(self));
+		scattered += !in_one_piece(self);
+	}
+	EXPECT_EQ(0, scattered);
+	EXPECT_LE(EXTRA, mm_delta(self->snap, "pgmigrate_success"));
+	EXPECT_EQ(0, wrong_pages(self));
+}
+
+/* kswapd, woken for a large allocation, has kcompactd make room for the next ones */
+TEST_F(direct, wakes_kcompactd)
+{
+	long pieces = free_pieces();
+
+	ASSERT_LE(0, pieces);
+	while (self->n < pieces + EXTRA)
+		ASSERT_TRUE(add_region(self));
+	for (int i = 0; i < 5000 && !mm_delta(self->snap, "compact_daemon_migrate_scanned"); i++)
+		usleep(1000);
+	EXPECT_LE(1, mm_delta(self->snap, "compact_daemon_wake"));
+	EXPECT_LE(1, mm_delta(self->snap, "compact_daemon_migrate_scanned"));
+	EXPECT_EQ(0, wrong_pages(self));
+}
+
+/* where a pin is in every block it fails, is not tried for each allocation, and these get single pages */
+TEST_F(direct, fails)
+{
+	long stalls = 0, tries;
+	int scattered = 0, not_tried = 0;
+
+	ASSERT_EQ(0, mm_pin_uring_stride(&self->pin, self->p, self->len, KEEP));
+	while (!not_tried) {
+		ASSERT_TRUE(add_region(self));
+		tries = mm_delta(self->snap, "compact_stall") - stalls;
+		stalls += tries;
+		if (!in_one_piece(self)) {
+			scattered++;
+			not_tried += !tries;
+		}
+	}
+	/* The first of them was. */
+	EXPECT_LT(1, scattered);
+	EXPECT_LE(1, mm_delta(self->snap, "compact_fail"));
+	EXPECT_EQ(0, wrong_pages(self));
+}
+
+TEST_HARNESS_MAIN
