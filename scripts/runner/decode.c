@@ -133,20 +133,32 @@ static Dwarf_Die *inline_chain(Dwarf_Die *cu, Dwarf_Addr pc, int *n)
 	return chain;
 }
 
-/* "inner (file:line) inlined in " for each inlined function at an address, innermost first; @file and @nr go in as the
- * address's line and come out as the line in the function that was really called. */
-static void describe_inlined(Dwfl_Module *mod, GElf_Addr addr, const char **file, int *nr, struct buf *out)
+/* The compilation unit of an address. clang writes no .debug_aranges, by which libdw finds one: it may be another. */
+static Dwarf_Die *unit_of(Dwfl_Module *mod, GElf_Addr addr, Dwarf_Addr *bias)
 {
-	Dwarf_Die *chain, *cu;
+	Dwarf_Die *cu = dwfl_module_addrdie(mod, addr, bias);
+
+	if (cu && dwarf_haspc(cu, addr - *bias) > 0)
+		return cu;
+	cu = NULL;
+	while ((cu = dwfl_module_nextcu(mod, cu, bias)))
+		if (dwarf_haspc(cu, addr - *bias) > 0)
+			return cu;
+	return NULL;
+}
+
+/* "inner (file:line) inlined in " for each inlined function at @pc, innermost first; @file and @nr go in as the
+ * address's line and come out as the line in the function that was really called. */
+static void describe_inlined(Dwarf_Die *cu, Dwarf_Addr pc, const char **file, int *nr, struct buf *out)
+{
 	Dwarf_Files *files;
-	Dwarf_Addr bias;
+	Dwarf_Die *chain;
 	size_t n_files;
 	int n;
 
-	cu = dwfl_module_addrdie(mod, addr, &bias);
-	if (!cu || dwarf_getsrcfiles(cu, &files, &n_files))
+	if (dwarf_getsrcfiles(cu, &files, &n_files))
 		return;
-	chain = inline_chain(cu, addr - bias, &n);
+	chain = inline_chain(cu, pc, &n);
 	for (int i = 0; chain && i < n && *file; i++) {
 		Dwarf_Word call_file, call_line;
 		Dwarf_Attribute attr;
@@ -172,7 +184,9 @@ static bool describe(Dwfl *dwfl, GElf_Addr addr, struct buf *out)
 {
 	Dwfl_Module *mod = dwfl_addrmodule(dwfl, addr);
 	const char *name = NULL, *file = NULL;
-	Dwfl_Line *line;
+	Dwarf_Addr bias;
+	Dwarf_Line *line;
+	Dwarf_Die *cu;
 	GElf_Off off;
 	GElf_Sym sym;
 	int nr = 0;
@@ -181,11 +195,12 @@ static bool describe(Dwfl *dwfl, GElf_Addr addr, struct buf *out)
 		name = dwfl_module_addrinfo(mod, addr, &off, &sym, NULL, NULL, NULL);
 	if (!name)
 		return false;
-	line = dwfl_module_getsrc(mod, addr);
-	if (line)
-		file = dwfl_lineinfo(line, NULL, &nr, NULL, NULL, NULL);
+	cu = unit_of(mod, addr, &bias);
+	line = cu ? dwarf_getsrc_die(cu, addr - bias) : NULL;
+	if (line && !dwarf_lineno(line, &nr))
+		file = dwarf_linesrc(line, NULL, NULL);
 	if (file)
-		describe_inlined(mod, addr, &file, &nr, out);
+		describe_inlined(cu, addr - bias, &file, &nr, out);
 	if (file)
 		buf_printf(out, "%s (%s:%d)", name, short_path(file), nr);
 	else

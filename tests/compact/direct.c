@@ -2,8 +2,9 @@
 /*
  * Compaction for one allocation: io_uring asks for a region in one piece, and memory has none of that size.
  *
- * Nearly all of memory is given to a file in memory, and the file keeps one page of every 64. What then is left of
- * pieces of that size is taken by other regions. Nothing is swapped out meanwhile, which would make room too.
+ * Nearly all of memory is given to a file in memory, and the file keeps one page of every 64. Nothing is swapped out
+ * meanwhile, which would make room too. Pageblocks that regions had stay the kernel's, and are no place to move pages to:
+ * no other test may follow in this kernel.
  */
 #include "kselftest_harness.h"
 #include <errno.h>
@@ -161,7 +162,7 @@ FIXTURE_TEARDOWN(direct)
 	mm_snap_free(self->snap);
 }
 
-/* pages are moved out of the way of large allocations, and each gets its one piece; nothing is lost */
+/* alone: pages are moved out of the way of large allocations, and each gets its one piece; nothing is lost */
 TEST_F(direct, succeeds)
 {
 	long pieces = free_pieces();
@@ -178,7 +179,7 @@ TEST_F(direct, succeeds)
 	EXPECT_EQ(0, wrong_pages(self));
 }
 
-/* kswapd, woken for a large allocation, has kcompactd make room for the next ones */
+/* alone: kswapd, woken for a large allocation, has kcompactd make room for the next ones */
 TEST_F(direct, wakes_kcompactd)
 {
 	long pieces = free_pieces();
@@ -193,7 +194,7 @@ TEST_F(direct, wakes_kcompactd)
 	EXPECT_EQ(0, wrong_pages(self));
 }
 
-/* where a pin is in every block it fails, is not tried for each allocation, and these get single pages */
+/* alone: where a pin is in every block it fails, is not tried for each allocation, and these get single pages */
 TEST_F(direct, fails)
 {
 	long stalls = 0, tries;

@@ -70,6 +70,19 @@ static int all_pfns(char *p, unsigned int vmas, uint64_t *pfns)
 	return err;
 }
 
+/* What the first and the last page that stayed are. */
+static void tell_stayed(struct __test_metadata *_metadata, const uint64_t *was, const uint64_t *is)
+{
+	int stayed[2] = { -1, -1 };
+
+	for (int i = 0; i < N; i++)
+		if (was[i] == is[i])
+			stayed[stayed[0] >= 0] = i;
+	for (int i = 0; i < 2 && stayed[i] >= 0; i++)
+		TH_LOG("page %d stayed: frame %#lx, flags %#lx, mapped %ld times", stayed[i], is[stayed[i]],
+		       mm_kpageflags(is[stayed[i]]), mm_kpagecount(is[stayed[i]]));
+}
+
 /* every page moves once, keeps its bytes, and is mapped by as many processes as before */
 TEST_F(unpinned, moved)
 {
@@ -82,7 +95,9 @@ TEST_F(unpinned, moved)
 	ASSERT_EQ(0, mm_compact());
 	mm_cost_end(self->cost);
 	ASSERT_EQ(0, all_pfns(self->p, variant->vmas, self->is));
-	EXPECT_EQ(N, mm_moved(self->was, self->is, N));
+	EXPECT_EQ(N, mm_moved(self->was, self->is, N)) {
+		tell_stayed(_metadata, self->was, self->is);
+	}
 	for (int i = 0; i < N; i++)
 		mapped += mm_kpagecount(self->is[i]);
 	EXPECT_EQ(N * (1 + variant->children), mapped);
