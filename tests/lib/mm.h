@@ -213,7 +213,8 @@ void mm_unfragment(void *handle);
  *					move, does
  *	mm_stage_end(stage);
  *
- * NULL and errno, or -errno, on failure. A stage moves once; it takes 2 * @len + 10 MB. Children do not inherit it.
+ * NULL and errno, or -errno, on failure. A stage moves once; it takes 2 * @len, 6 MB and as much
+ * as there is of files in memory. Children do not inherit it.
  */
 struct mm_stage;
 struct mm_stage *mm_stage(size_t len);

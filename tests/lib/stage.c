@@ -9,6 +9,7 @@
  * from there to the pages under test. Then the list is made short and the rest of the ballast becomes holes.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -17,7 +18,7 @@
 
 #define BLOCK		1024UL	/* pages in a pageblock, with neither THP nor hugetlb */
 #define SPARE		64UL	/* low frames for what else is allocated meanwhile */
-#define OTHERS		1536UL	/* holes for what else lies low and moves first */
+#define OTHERS		512UL	/* holes for what else lies low and moves first, and is in no count of pages */
 #define KEEP		256UL	/* of so many pages one stays: a pageblock that is all free is no target */
 #define PCP_HIGH	"/proc/sys/vm/percpu_pagelist_high_fraction"
 #define PCP_LONG	8	/* an eighth of all memory, the longest that can be had */
@@ -29,6 +30,7 @@ struct frame {
 };
 
 struct mm_stage {
+	size_t size;		/* of this */
 	char *ballast;
 	size_t pages;
 	size_t low;		/* frames that were given to the pages under test */
@@ -51,6 +53,12 @@ static int by_pfn(const void *a, const void *b)
 	return x->pfn < y->pfn ? -1 : x->pfn > y->pfn;
 }
 
+/* The size from which malloc() maps memory grows once it has freed such an object, unless it is set. */
+static void __attribute__((constructor)) fix_mmap_threshold(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 128 * KB);
+}
+
 static int fill_ballast(struct mm_stage *s)
 {
 	uint64_t *pfns;
@@ -60,14 +68,15 @@ static int fill_ballast(struct mm_stage *s)
 	if (madvise(s->ballast, s->pages * PAGE, MADV_DONTFORK) ||
 	    madvise(s->ballast, s->pages * PAGE, MADV_POPULATE_WRITE))
 		return -errno;
-	pfns = malloc(s->pages * sizeof(*pfns));
+	pfns = mm_map_aligned(s->pages * sizeof(*pfns), PAGE);
 	err = pfns ? mm_pfns(0, s->ballast, pfns, s->pages) : -ENOMEM;
 	for (size_t i = 0; i < s->pages && !err; i++) {
 		s->frames[i] = (struct frame) { pfns[i], i };
 		if (!pfns[i])
 			err = -EAGAIN;	/* swapped out already */
 	}
-	free(pfns);
+	if (pfns)
+		munmap(pfns, s->pages * sizeof(*pfns));
 	if (!err)
 		qsort(s->frames, s->pages, sizeof(s->frames[0]), by_pfn);
 	/* A page in a batch that waits for its LRU list has a user more, and would not be freed. */
@@ -99,14 +108,27 @@ static void give_back(struct mm_stage *s, size_t from, size_t to, size_t keep)
 	}
 }
 
+/* Files that compaction may move: the programs in the initramfs, too. Of one size in a process, as its mappings are. */
+static size_t file_pages(void)
+{
+	static size_t pages;
+
+	if (!pages)
+		pages = mm_vmstat("nr_file_pages");
+	return pages;
+}
+
 struct mm_stage *mm_stage(size_t len)
 {
 	size_t low = (len + PAGE - 1) / PAGE + SPARE;
-	size_t pages = 2 * low + OTHERS + BLOCK;
-	struct mm_stage *s = malloc(sizeof(*s) + pages * sizeof(s->frames[0]));
+	size_t pages = 2 * low + file_pages() + OTHERS + BLOCK;
+	/* Mapped: a heap that grows for it would look like a leak of the test. */
+	size_t size = sizeof(struct mm_stage) + pages * sizeof(struct frame);
+	struct mm_stage *s = mm_map_aligned(size, PAGE);
 
 	if (!s)
 		return NULL;
+	s->size = size;
 	s->pages = pages;
 	s->low = low;
 	s->pcp_high = mm_read_long(PCP_HIGH);
@@ -162,5 +184,5 @@ void mm_stage_end(struct mm_stage *s)
 	if (s->ballast)
 		munmap(s->ballast, s->pages * PAGE);
 	set_pcp_high(s->pcp_high);
-	free(s);
+	munmap(s, s->size);
 }
