@@ -627,6 +627,30 @@ static void check_range(const struct cover *c, const struct range *range, void *
 	print_range(c, &(struct range){ range->file, first, last, NOT_EXECUTED, NULL }, NULL);
 }
 
+/* Of a reviewed file: the share of the lines that can be reached, which are all but those listed for other than a race. */
+static void reachable_share(const struct cover *c, const struct review *r, int file)
+{
+	const struct source *f = &c->files[file];
+	int hit = 0, all = 0, never = 0;
+
+	for (int i = 1; i <= f->n_lines; i++) {
+		if (f->line[i] < 0)
+			continue;
+		all++;
+		hit += c->lines[f->line[i]].count > 0;
+		for (int k = 0; k < r->n; k++) {
+			const struct listed *l = &r->list[k];
+
+			if (l->file == file && !l->race && l->first <= i && i <= l->last) {
+				never++;
+				break;
+			}
+		}
+	}
+	printf("%s: %d of %d lines (%d%%); %d cannot be reached here, of the others %d%%\n", f->path, hit, all,
+	       100 * hit / all, never, 100 * hit / (all - never));
+}
+
 int report_unreached(struct cover *c, const char *list)
 {
 	char *text = read_whole(list, NULL), *s, *save = NULL;
@@ -654,8 +678,10 @@ int report_unreached(struct cover *c, const char *list)
 
 		for (int k = 0; k < r.n; k++)
 			reviewed |= r.list[k].file == i;
-		if (reviewed)
-			each_range(c, i, false, check_range, &r);
+		if (!reviewed)
+			continue;
+		each_range(c, i, false, check_range, &r);
+		reachable_share(c, &r, i);
 	}
 	printf("unreached: %d listed, %d wrong\n", r.n, r.bad);
 	free(r.list);
