@@ -3,7 +3,6 @@
 # The tests of the kit itself, then all in-guest tests under fast and debug.
 # usage: tests/kit/check.sh            everything; the last line is "N passed, N failed"
 #        ONLY='runner.*' tests/kit/check.sh   only the kit's cases that match, no in-guest suite
-#        SHIPPED=1 ...                        also what each change in mm-changes/ promises in its expect
 set -eu
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$TOP"
