@@ -179,14 +179,15 @@ TEST_F(direct, succeeds)
 	EXPECT_EQ(0, wrong_pages(self));
 }
 
-/* alone: kswapd, woken for a large allocation, has kcompactd make room for the next ones */
+/* alone: kswapd, woken for an allocation that fails, has kcompactd make room for the next ones */
 TEST_F(direct, wakes_kcompactd)
 {
-	/* Not if direct compaction has made room for more than the one before kswapd runs. */
-	while (self->n < REGIONS && !mm_delta(self->snap, "compact_daemon_wake")) {
+	ASSERT_EQ(0, mm_pin_uring_stride(&self->pin, self->p, self->len, KEEP));
+	do {
 		ASSERT_TRUE(add_region(self));
-		usleep(1000);
-	}
+	} while (in_one_piece(self));
+	mm_unpin(&self->pin);
+	self->pin.fd = -1;
 	for (int i = 0; i < 5000 && !mm_delta(self->snap, "compact_daemon_migrate_scanned"); i++)
 		usleep(1000);
 	EXPECT_LE(1, mm_delta(self->snap, "compact_daemon_wake"));
@@ -198,21 +199,17 @@ TEST_F(direct, wakes_kcompactd)
 TEST_F(direct, fails)
 {
 	long stalls = 0, tries;
-	int scattered = 0, not_tried = 0;
+	int not_tried = 0;
 
 	ASSERT_EQ(0, mm_pin_uring_stride(&self->pin, self->p, self->len, KEEP));
 	while (!not_tried) {
 		ASSERT_TRUE(add_region(self));
 		tries = mm_delta(self->snap, "compact_stall") - stalls;
 		stalls += tries;
-		if (!in_one_piece(self)) {
-			scattered++;
-			not_tried += !tries;
-		}
+		not_tried += !in_one_piece(self) && !tries;
 	}
-	/* The first of them was. */
-	EXPECT_LT(1, scattered);
-	EXPECT_LE(1, mm_delta(self->snap, "compact_fail"));
+	/* Before that it was, here or by kcompactd. */
+	EXPECT_LE(1, mm_delta(self->snap, "compact_fail") + mm_delta(self->snap, "compact_daemon_wake"));
 	EXPECT_EQ(0, wrong_pages(self));
 }
 
