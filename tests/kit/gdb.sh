@@ -168,6 +168,21 @@ gdb_marks_disagreements()
 	says "!! the host maps pfn" "!! mapcount is 9, 5 page-table entries map it" "the reverse map does not look there"
 }
 
+# The kernel's own commands about pages and memory, of which UML has nothing but flat memory.
+gdb_mends_lx_commands()
+{
+	pte='python from mmkit import kernel as k, pgtable; e = pgtable.lookup(k.mm_of(k.current()), 0x50000000); import gdb'
+	gdb_at 0 kit.state.forked sys_getsid "$pte" 'python gdb.execute("lx-pfn_to_page %d" % e.pfn)' \
+		'python gdb.execute("lx-page_to_pfn %#x" % (k.u64(k.symbol("mem_map")) + e.pfn * k.sizeof("page")))' \
+		'python gdb.execute("lx-virt_to_phys %#x" % pgtable.virt(e.pfn * 4096))' lx-vmallocinfo lx-slabinfo lx-dmesg
+	pfn=$(hex pfn)
+	page=$(sed -n "s/^pfn_to_page($pfn) = \\(0x[0-9a-f]*\\)$/\\1/p" "$CHECK/got")
+	says "page_to_pfn($page) = $pfn" "= ${pfn}000" "n_tty_open" " vmalloc"
+	same "$(lines "^0x[0-9a-f]+ +. anon_vma +. $(value anon_vmas) ")" 1 "anon_vmas of lx-slabinfo"
+	gdb_at 1 kit.state.forked sys_getsid 'lx-virt_to_phys 0x10'
+	says "0x10 is no address of the linear mapping"
+}
+
 # The PID that mm-current said.
 current_pid()
 {
@@ -365,6 +380,7 @@ gdb_cases()
 	t gdb.rmap gdb_walks_the_reverse_map
 	t gdb.pgwalk gdb_walks_page_tables
 	t gdb.marks gdb_marks_disagreements
+	t gdb.lx gdb_mends_lx_commands
 	t gdb.lists gdb_knows_lists_and_locks
 	t gdb.debug gdb_reads_a_debug_kernel
 	t gdb.many gdb_finds_64_processes

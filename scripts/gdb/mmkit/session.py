@@ -47,9 +47,11 @@ def load_helpers():
 
 
 def mend_lx():
-    """lx_current() and whatever asks for the current CPU: the tree's scripts know other machines only."""
+    """What asks for the current CPU, as lx_current() does, and for pages: the tree's scripts know other machines only."""
     import linux.cpus as cpus
+    import linux.mm as mm
     import linux.utils as utils
+    from mmkit import flatmem
 
     task_type = gdb.lookup_type("struct task_struct").pointer()
 
@@ -59,6 +61,7 @@ def mend_lx():
 
     cpus.get_current_task = current_task
     cpus.get_current_cpu = kernel.this_cpu
+    mm.page_ops = flatmem.PageOps
     utils.gdbserver_type = None
 
 

@@ -74,6 +74,22 @@ static void say_zone(void)
 		say("order10", order[10]);
 }
 
+/* Objects in use in a cache, as /proc/slabinfo has them. */
+static long slab_objects(const char *cache)
+{
+	char text[32768], name[64];
+	long objects;
+
+	if (mm_read_file("/proc/slabinfo", text, sizeof(text)) < 0)
+		return -1;
+	for (char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (sscanf(line, "%63s %ld", name, &objects) == 2 && !strcmp(name, cache))
+			return objects;
+	}
+	return -1;
+}
+
 /* six processes share a page, one copied it; a swapped page, a file page; what /proc says of them */
 TEST(forked)
 {
@@ -115,6 +131,7 @@ TEST(forked)
 	say("vma_start", vma.start);
 	say("vma_end", vma.end);
 	say("vmas", lines);
+	say("anon_vmas", slab_objects("anon_vma"));
 	say_zone();
 	stop_here();
 	mm_tree_end(t);
