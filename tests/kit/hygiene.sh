@@ -8,6 +8,14 @@ shell_scripts_are_clean()
 	shellcheck -x $(git ls-files '*.sh' .ci/run)
 }
 
+# The modes are git's: a clone has them.
+scripts_can_be_run()
+{
+	for s in $(grep -oE '(scripts|tests)/[a-z/]+\.sh' Makefile | sort -u) .ci/run; do
+		git ls-files -s "$s" | grep -q '^100755' || { echo "$s is called and cannot be executed"; return 1; }
+	done
+}
+
 host_programs_compile_without_warnings()
 {
 	rm -rf "$CHECK/warn"
@@ -92,6 +100,7 @@ list_shows_all()
 hygiene_cases()
 {
 	t hygiene.shellcheck shell_scripts_are_clean
+	t hygiene.modes scripts_can_be_run
 	t hygiene.warnings host_programs_compile_without_warnings
 	t hygiene.parsers parsers_hold
 	t hygiene.no_mirror no_mirror_is_named
