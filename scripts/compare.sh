@@ -17,6 +17,9 @@ set -eu
 S=${S-} A=${A-} B=${B-} T=${T-} LINUX=${LINUX-} EACH=${EACH-} REPEAT=${REPEAT:-1} V=${V-} JSON=${JSON-} README=${README-}
 SEED=${SEED:-1} APPEND=${APPEND-} PROFILE_ASKED=${PROFILE_ASKED-} STARTED=${STARTED:-0}
 export LINUX
+# With JSON=1 standard output is the report's alone; what builds say goes beside it.
+exec 3>&1
+[ -z "$JSON" ] || exec >&2
 compare=$BUILD/host/mmuml-compare
 runner=$BUILD/host/mmuml-run
 
@@ -328,7 +331,7 @@ compare_one()
 	# shellcheck disable=SC2086 # RUNS: options and paths without blanks
 	"$compare" $RUNS --name "$NAME" --base-stack "$STACK_A" --changed-stack "$STACK_B" \
 		--base-build "$TREE_A/build-$PROFILE" --changed-build "$TREE_B/build-$PROFILE" --started "$STARTED" \
-		${EXPECT:+--expect "$EXPECT"} ${IDLE:+--idle "$IDLE"} ${RAN:+--ran "$RAN"} ${JSON:+--json} ${V:+--verbose} || ended=$?
+		${EXPECT:+--expect "$EXPECT"} ${IDLE:+--idle "$IDLE"} ${RAN:+--ran "$RAN"} ${JSON:+--json} ${V:+--verbose} >&3 || ended=$?
 	[ -z "$README" ] || [ $ended != 0 ] || [ -z "$EXPECT" ] || into_readme "$(dirname "$EXPECT")/README.md" out/latest/table.md
 	return $ended
 }
