@@ -602,10 +602,11 @@ static void check_listed(const struct cover *c, struct review *r, const struct l
 	}
 }
 
-static bool is_listed(const struct review *r, int file, int nr)
+/* @races: lines that some runs reach count too. */
+static bool is_listed(const struct review *r, int file, int nr, bool races)
 {
 	for (int i = 0; i < r->n; i++)
-		if (r->list[i].file == file && r->list[i].first <= nr && nr <= r->list[i].last)
+		if (r->list[i].file == file && (races || !r->list[i].race) && r->list[i].first <= nr && nr <= r->list[i].last)
 			return true;
 	return false;
 }
@@ -616,9 +617,9 @@ static void check_range(const struct cover *c, const struct range *range, void *
 	int first = range->first, last, start;
 	const char *name = place(c, range->file, range->first, &start);
 
-	while (first <= range->last && (c->files[range->file].line[first] < 0 || is_listed(r, range->file, first)))
+	while (first <= range->last && (c->files[range->file].line[first] < 0 || is_listed(r, range->file, first, true)))
 		first++;
-	for (last = first; last < range->last && !is_listed(r, range->file, last + 1); last++)
+	for (last = first; last < range->last && !is_listed(r, range->file, last + 1, true); last++)
 		;
 	if (first > range->last)
 		return;
@@ -638,14 +639,7 @@ static void reachable_share(const struct cover *c, const struct review *r, int f
 			continue;
 		all++;
 		hit += c->lines[f->line[i]].count > 0;
-		for (int k = 0; k < r->n; k++) {
-			const struct listed *l = &r->list[k];
-
-			if (l->file == file && !l->race && l->first <= i && i <= l->last) {
-				never++;
-				break;
-			}
-		}
+		never += is_listed(r, file, i, false);
 	}
 	printf("%s: %d of %d lines (%d%%); %d cannot be reached here, of the others %d%%\n", f->path, hit, all,
 	       100 * hit / all, never, 100 * hit / (all - never));
