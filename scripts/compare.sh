@@ -273,12 +273,13 @@ run_side()
 	"$runner" --kernel "$1/build-$PROFILE/vmlinux" --guest "$GUEST" --tree "$1" --profile "$PROFILE" \
 		--series "$2" --linux "$LINUX" --mem "$(guest_memory)" --scale "${SCALE:-$([ "$PROFILE" = debug ] && echo 4 || echo 1)}" \
 		--append "$APPEND" --tests "$TESTS" --seed "$SEED" --jobs 1 --counters --probe "$([ ! -s "$WORK/code.$3" ] || echo "$WORK/code.$3")" \
-		--what "compare-$3" > "$WORK/$3" 2>&1
+		--what "compare-$3" --note "$WORK/dir.$3" > "$WORK/$3" 2>&1
 }
 
 # Both at the same time: what disturbs the one disturbs the other. A failing test is a result; no run directory is an error.
 run_both()
 {
+	rm -f "$WORK/dir.base" "$WORK/dir.changed"
 	run_side "$TREE_A" "$STACK_A" base & base=$!
 	run_side "$TREE_B" "$STACK_B" changed & changed=$!
 	trap 'kill $base $changed 2>/dev/null || true; wait; exit 130' INT TERM HUP
@@ -287,13 +288,14 @@ run_both()
 	wait $changed || code=$?
 	trap - INT TERM HUP
 	for side in base changed; do
-		dir=$(sed -n '$s/.* -> //p' "$WORK/$side")
+		dir=$(cat "$WORK/dir.$side" 2>/dev/null) || true
 		if [ ! -f "$dir/results.json" ]; then
 			cat "$WORK/$side" >&2
+			[ $code != 0 ] || code=$EX_HOST
 			exit $code
 		fi
 		RUNS="$RUNS --$side $dir"
-		[ -n "$JSON" ] || say RUN "$side: $(tail -n 1 "$WORK/$side" | sed 's/^mmuml: //')"
+		say RUN "$side: $(sed 's/^mmuml: //' "$dir/verdict")"
 	done
 }
 
@@ -322,7 +324,7 @@ compare_one()
 	compiled_files
 	find_lines
 	RUNS=
-	[ -n "$JSON" ] || say TEST "${TESTS:-all tests}, both sides at once"
+	say TEST "${TESTS:-all tests}, both sides at once"
 	for _ in $(seq "$REPEAT"); do
 		run_both
 	done
@@ -331,8 +333,10 @@ compare_one()
 	# shellcheck disable=SC2086 # RUNS: options and paths without blanks
 	"$compare" $RUNS --name "$NAME" --base-stack "$STACK_A" --changed-stack "$STACK_B" \
 		--base-build "$TREE_A/build-$PROFILE" --changed-build "$TREE_B/build-$PROFILE" --started "$STARTED" \
-		${EXPECT:+--expect "$EXPECT"} ${IDLE:+--idle "$IDLE"} ${RAN:+--ran "$RAN"} ${JSON:+--json} ${V:+--verbose} >&3 || ended=$?
-	[ -z "$README" ] || [ $ended != 0 ] || [ -z "$EXPECT" ] || into_readme "$(dirname "$EXPECT")/README.md" out/latest/table.md
+		${EXPECT:+--expect "$EXPECT"} ${IDLE:+--idle "$IDLE"} ${RAN:+--ran "$RAN"} ${JSON:+--json} ${V:+--verbose} \
+		--note "$WORK/dir" >&3 || ended=$?
+	[ -z "$README" ] || [ $ended != 0 ] || [ -z "$EXPECT" ] ||
+		into_readme "$(dirname "$EXPECT")/README.md" "$(cat "$WORK/dir")/table.md"
 	return $ended
 }
 
@@ -349,21 +353,23 @@ into_readme()
 # remember CODE: a line of the table at the end; the worst code so far in WORST.
 remember()
 {
-	latest=$(readlink out/latest)
-	if [ "$latest" = "${LATEST-}" ] || [ ! -f out/latest/verdict ]; then
+	verdict=$(cat "$WORK/dir" 2>/dev/null)/verdict || true
+	rm -f "$WORK/dir"
+	if [ -f "$verdict" ]; then
+		word=FAILS
+		[ "$1" != 0 ] || word=holds
+		printf '  %-6s %s\n' $word "$(sed 's/^mmuml: //; s/ -> .*//' "$verdict")" >> "$WORK/table"
+	else
 		printf '  %-6s compare %s: error %s, see above\n' FAILS "$NAME" "$1" >> "$WORK/table"
-		[ "$WORST" != 0 ] || WORST=$1
-		return 0
 	fi
-	LATEST=$latest
-	printf '  %-6s %s\n' "$([ "$1" = 0 ] && echo holds || echo "FAILS")" \
-		"$(sed 's/^mmuml: //; s/ -> .*//' out/latest/verdict)" >> "$WORK/table"
 	[ "$1" = 0 ] || [ "$WORST" != 0 ] || WORST=$1
 }
 
 summary()
 {
-	[ -n "$JSON" ] || { echo; echo "Summary"; cat "$WORK/table"; }
+	echo
+	echo "Summary"
+	cat "$WORK/table"
 	exit "$WORST"
 }
 

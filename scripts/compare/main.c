@@ -16,12 +16,13 @@ static const char usage[] =
 "  --idle WHY            the comparison can show nothing: say so, exit 4\n"
 "  --ran N/M             N of M changed lines ran (coverage); 0 is a verdict of its own, exit 4\n"
 "  --json                print report.json instead of the text    --verbose   all tests and counters\n"
+"  --note FILE           write the run directory's name to FILE\n"
 "exit status: 0 nothing broken, all relations hold   1 a test broken or a relation fails   2 usage\n"
 "  4 no test passed or the changed code never ran   otherwise what the run that has no result ended with\n";
 
 enum {
 	OPT_BASE = 256, OPT_CHANGED, OPT_NAME, OPT_BASE_STACK, OPT_CHANGED_STACK, OPT_BASE_BUILD, OPT_CHANGED_BUILD,
-	OPT_EXPECT, OPT_IDLE, OPT_RAN, OPT_JSON, OPT_VERBOSE, OPT_PRINT, OPT_STARTED, OPT_HELP,
+	OPT_EXPECT, OPT_IDLE, OPT_RAN, OPT_JSON, OPT_VERBOSE, OPT_PRINT, OPT_STARTED, OPT_NOTE, OPT_HELP,
 };
 
 static const struct option longopts[] = {
@@ -30,10 +31,10 @@ static const struct option longopts[] = {
 	{ "base-build", 1, NULL, OPT_BASE_BUILD }, { "changed-build", 1, NULL, OPT_CHANGED_BUILD },
 	{ "expect", 1, NULL, OPT_EXPECT }, { "idle", 1, NULL, OPT_IDLE }, { "ran", 1, NULL, OPT_RAN },
 	{ "json", 0, NULL, OPT_JSON }, { "verbose", 0, NULL, OPT_VERBOSE }, { "print", 0, NULL, OPT_PRINT },
-	{ "started", 1, NULL, OPT_STARTED }, { "help", 0, NULL, OPT_HELP }, { 0 },
+	{ "started", 1, NULL, OPT_STARTED }, { "note", 1, NULL, OPT_NOTE }, { "help", 0, NULL, OPT_HELP }, { 0 },
 };
 
-static const char *expect_path;
+static const char *expect_path, *note;
 static bool print_only;
 
 static void set(struct compare *c, int opt, const char *arg)
@@ -56,6 +57,7 @@ static void set(struct compare *c, int opt, const char *arg)
 	case OPT_VERBOSE: c->verbose = true; break;
 	case OPT_PRINT: print_only = true; break;
 	case OPT_STARTED: c->started = strtod(arg, NULL); break;
+	case OPT_NOTE: note = arg; break;
 	case OPT_HELP:
 		fputs(usage, stdout);
 		exit(EX_PASS);
@@ -90,7 +92,7 @@ int main(int argc, char **argv)
 		die(EX_USAGE, "mmuml-compare --help", NULL, "a run of each side is needed");
 	for (int s = 0; s < 2; s++)
 		side_sizes(&c.side[s]);
-	c.dir = report_dir("compare");
+	c.dir = report_dir("compare", note);
 	report_latest(c.dir);
 	return compare_report(&c);
 }

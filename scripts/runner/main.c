@@ -35,6 +35,7 @@ static const char usage[] =
 "  --list            print the tests and their purposes\n"
 "  --doctor          check what this host must allow\n"
 "  --what NAME       part of the run directory's name; --profile, --tree, --series, --linux: for the manifest\n"
+"  --note FILE       write the run directory's name to FILE\n"
 "  --given WORDS     further variables of the make line, for the one that is offered after a failure\n"
 "  --coverage        keep the counters of each test in coverage/ of the run directory\n"
 "  --probe CODE      note in RUNDIR/ran which of these lines the kernel reached (scripts/probe/)\n"
@@ -46,7 +47,7 @@ enum {
 	OPT_KERNEL = 256, OPT_GUEST, OPT_TESTS, OPT_ISOLATE, OPT_REPEAT, OPT_SCALE, OPT_LIMIT, OPT_BOOT_LIMIT,
 	OPT_RUN_LIMIT, OPT_MEM, OPT_CPUS, OPT_SEED, OPT_APPEND, OPT_SHELL, OPT_HOSTFS, OPT_LIST, OPT_DOCTOR, OPT_WHAT,
 	OPT_PROFILE, OPT_TREE, OPT_SERIES, OPT_GIVEN, OPT_LINUX, OPT_STARTED, OPT_JOBS, OPT_VERBOSE, OPT_COVERAGE, OPT_COUNTERS,
-	OPT_GDB, OPT_ON_FAIL, OPT_ATTACH, OPT_PROBE, OPT_HELP,
+	OPT_GDB, OPT_ON_FAIL, OPT_ATTACH, OPT_PROBE, OPT_NOTE, OPT_HELP,
 };
 
 static const struct option longopts[] = {
@@ -61,7 +62,7 @@ static const struct option longopts[] = {
 	{ "linux", 1, NULL, OPT_LINUX }, { "started", 1, NULL, OPT_STARTED },
 	{ "jobs", 1, NULL, OPT_JOBS }, { "verbose", 0, NULL, OPT_VERBOSE }, { "coverage", 0, NULL, OPT_COVERAGE },
 	{ "counters", 0, NULL, OPT_COUNTERS }, { "gdb", 0, NULL, OPT_GDB }, { "on-fail", 0, NULL, OPT_ON_FAIL },
-	{ "attach", 0, NULL, OPT_ATTACH }, { "probe", 1, NULL, OPT_PROBE },
+	{ "attach", 0, NULL, OPT_ATTACH }, { "probe", 1, NULL, OPT_PROBE }, { "note", 1, NULL, OPT_NOTE },
 	{ "help", 0, NULL, OPT_HELP }, { 0 },
 };
 
@@ -118,6 +119,7 @@ static void set(struct options *o, int opt, const char *arg)
 	case OPT_ON_FAIL: o->gdb = o->on_fail = true; break;
 	case OPT_ATTACH: o->attach = true; break;
 	case OPT_PROBE: o->probe = non_empty(arg); break;
+	case OPT_NOTE: o->note = arg; break;
 	case OPT_HELP:
 		fputs(usage, stdout);
 		exit(EX_PASS);
@@ -153,7 +155,7 @@ static void list(const struct plan *all)
 
 static int shell(const struct options *o)
 {
-	char *dir = report_dir("shell"), *work = xasprintf("%s/boot1", dir);
+	char *dir = report_dir("shell", NULL), *work = xasprintf("%s/boot1", dir);
 	int code;
 
 	signal(SIGINT, SIG_IGN);
@@ -210,7 +212,7 @@ int main(int argc, char **argv)
 	}
 	host_check(o.mem_mb);
 	decode_init(o.kernel);
-	r.dir = report_dir(o.what);
+	r.dir = report_dir(o.what, o.note);
 	report_latest(r.dir);
 	run_all(&r);
 	if (o.gdb && (!o.on_fail || r.gdb_status)) {

@@ -40,8 +40,8 @@ char *read_whole(const char *path, size_t *len);
 /* Copy a sparse file, holes and all; 0 or -errno. */
 int copy_sparse(const char *from, const char *to);
 int remove_tree(const char *path);
-/* Make out/runs/<UTC>-<what>; exits with EX_HOST if that cannot be written. */
-char *report_dir(const char *what);
+/* Make out/runs/<UTC>-<what> and write its name to the file @note, may be NULL; exits with EX_HOST if it cannot. */
+char *report_dir(const char *what, const char *note);
 /* Point out/latest to it; exits with EX_HOST if that cannot be done. */
 void report_latest(const char *dir);
 
@@ -146,6 +146,7 @@ struct options {
 	bool on_fail;			/* --gdb: of all tests, stop at the first that fails */
 	bool coverage;			/* keep the counters of each test in <run directory>/coverage/counters.* */
 	const char *probe;		/* addresses and lines: note which of them run in <run directory>/ran */
+	const char *note;		/* file that gets the run directory's name */
 	double started;			/* time() when the user's command began, 0 if unknown */
 };
 

@@ -188,7 +188,7 @@ int remove_tree(const char *path)
 	return nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) ? -errno : 0;
 }
 
-char *report_dir(const char *what)
+char *report_dir(const char *what, const char *note)
 {
 	char stamp[32], *dir = NULL;
 	time_t t = time(NULL);
@@ -210,6 +210,8 @@ char *report_dir(const char *what)
 	}
 	if (err)
 		die(EX_HOST, "ls -ld out/runs; df -h out", strerror(err), "cannot make %s", dir);
+	if (note && (err = write_whole(note, dir, strlen(dir))))
+		die(EX_HOST, "df -h .", strerror(-err), "cannot write %s", note);
 	return dir;
 }
 

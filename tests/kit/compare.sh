@@ -11,6 +11,12 @@ compare()
 	env STARTED=0 "$@" scripts/compare.sh
 }
 
+# The same for machines: standard output alone, what builds and runs say aside.
+compare_json()
+{
+	compare JSON=1 "$@" 2>"$CHECK/said"
+}
+
 # patch FILE SUBJECT OLD NEW PATH: a mail that replaces, in the default stack's PATH, the line OLD by the line NEW.
 patch_of()
 {
@@ -99,7 +105,7 @@ counts_differ()
 	EOF
 	expect 0 compare S="$CHANGE"
 	says "$counter" "0 FIXED, 0 BROKEN" "holds $counter mremap.move.arrives-page base == 0" "expect 2 of 2 hold" "no plot"
-	expect 0 compare S="$CHANGE" JSON=1
+	expect 0 compare_json S="$CHANGE"
 	same "$(jq -r .verdict "$CHECK/got" | grep -c PASS)" 1 "verdict in JSON"
 	jq -e --arg c $counter '.counters[] | select(.counter == $c) | .difference >= 7' "$CHECK/got"
 	# A relation that does not hold, a counter and a test that are not there, a line that is none.
@@ -142,6 +148,10 @@ patch_by_patch()
 	fresh_change
 	counting_patch "$CHANGE/0001-count.patch"
 	patch_of "$CHANGE/0002-text.patch" "mm: say it" " *	mm/mremap.c" " *	mm/mremap.c - moves" mm/mremap.c
+	# Whatever else runs here meanwhile: out/latest is never what was just compared.
+	ln -sfn nowhere "$CHECK/nowhere"
+	while cp -P "$CHECK/nowhere" out/latest.kit && mv -T out/latest.kit out/latest; do :; done & other=$!
+	trap 'kill $other; wait; rm -f out/latest.kit out/latest' EXIT
 	expect 0 compare S="$CHANGE" EACH=1 T=mremap.move.arrives-page
 	says "change patch 1 of 2" "change patch 2 of 2" Summary
 	same "$(grep -c '^  holds' "$CHECK/got")" 2 "lines of the summary"
