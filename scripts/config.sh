@@ -95,15 +95,19 @@ verify()
 		"edit the fragment, or make run with another PROFILE="
 }
 
-# Anything that the result depends on: fragments, compiler, the tree's Kconfig files.
-up_to_date()
+# The tree's Kconfig files, as they are: a build directory may come from another tree, so their times say nothing.
+kconfig_files()
 {
-	[ -f "$out/.config" ] && [ "$(cat "$out/.config.key" 2>/dev/null)" = "$key" ] || return 1
 	kconfigs=$(sed -n 's|^[[:space:]]*\(\.\./\)\{0,1\}\([^ ]*Kconfig[^ ]*\).*|\2|p' \
 		   "$out/include/config/auto.conf.cmd" 2>/dev/null)
-	[ -n "$kconfigs" ] || return 1
 	# shellcheck disable=SC2086 # a list of paths without blanks
-	[ -z "$(cd "$tree" && find $kconfigs -newer "build-$profile/.config.key" 2>/dev/null | head -n 1)" ]
+	[ -z "$kconfigs" ] || (cd "$tree" && cat $kconfigs 2>&1) | cksum
+}
+
+# Anything that the result depends on: fragments, compiler, Kconfig files.
+up_to_date()
+{
+	[ -f "$out/.config" ] && [ "$(cat "$out/.config.key" 2>/dev/null)" = "$key $(kconfig_files)" ]
 }
 
 # The kernel release says which fragments are in it.
@@ -136,7 +140,7 @@ make_config()
 	cmp -s "$tmp/.config" "$out/.config" || mv "$tmp/.config" "$out/.config"
 	rm -rf "$tmp"
 	kmake "$tree" "$out" -s syncconfig >/dev/null
-	echo "$key" > "$out/.config.key"
+	echo "$key $(kconfig_files)" > "$out/.config.key"
 }
 
 files=$(fragments) || exit $?

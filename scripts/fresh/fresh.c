@@ -3,6 +3,9 @@
  * Whether a kernel build is still what its inputs say, without asking kbuild (which takes over a second to find
  * that nothing is to be done). After a build the inputs are recorded: every file that a .cmd file of kbuild names, the
  * makefiles of their directories, and the names in those directories, since a file that appears may shadow another.
+ * kbuild looks at times only: a source that changed but is older than the kernel (a build directory that came from
+ * another tree, a file put back with its time) would never be compiled. Its content is recorded too, and what was made
+ * of it is forgotten, so that kbuild makes it again.
  *
  * usage: mmuml-fresh record BUILD STAMP   STAMP: a file made before the build began
  *        mmuml-fresh check BUILD          prints what changed, one path a line; exit 0 if nothing did
@@ -22,6 +25,7 @@
 #define LIST	".inputs"
 
 static void *seen;		/* tree of paths, relative to the build directory */
+static void *unseen;		/* those that kbuild would not look at again, though they changed */
 static FILE *out;
 static long long began;		/* inputs changed since then were perhaps not seen by the build */
 
@@ -36,10 +40,38 @@ static long long stamp_of(const struct stat *st)
 	return st->st_mtim.tv_sec * 1000000000LL + st->st_mtim.tv_nsec;
 }
 
+/* FNV-1a, 64 bits. */
+static unsigned long long hash(unsigned long long h, const void *data, size_t n)
+{
+	for (const unsigned char *c = data; n--; c++)
+		h = (h ^ *c) * 1099511628211ULL;
+	return h;
+}
+
+#define HASH_START	14695981039346656037ULL
+
+/* Of a file's content; 0 if it cannot be read. */
+static unsigned long long hash_of(const char *path)
+{
+	static char buf[1 << 16];
+	unsigned long long h = HASH_START;
+	FILE *f = fopen(path, "re");
+	size_t n;
+
+	if (!f)
+		return 0;
+	while ((n = fread(buf, 1, sizeof(buf), f)))
+		h = hash(h, buf, n);
+	if (ferror(f))
+		h = 0;
+	fclose(f);
+	return h;
+}
+
 /* The names in a directory, in any order; what editors leave for a moment does not count. */
 static long long names_of(const char *path)
 {
-	unsigned long long sum = 0, h;
+	unsigned long long sum = 0;
 	struct dirent *e;
 	DIR *d = opendir(path);
 
@@ -49,9 +81,7 @@ static long long names_of(const char *path)
 
 		if (c[0] == '.' || c[0] == '#' || c[n - 1] == '~' || (n > 4 && !strcmp(c + n - 4, ".tmp")))
 			continue;
-		for (h = 14695981039346656037ULL; *c; c++)
-			h = (h ^ (unsigned char)*c) * 1099511628211ULL;
-		sum += h;
+		sum += hash(HASH_START, c, n);
 	}
 	if (d)
 		closedir(d);
@@ -83,9 +113,13 @@ static void add(const char *path)
 		fail("strdup");
 	if (stat(path, &st))
 		return;
-	fprintf(out, "%lld %lld %s\n",
-		!S_ISDIR(st.st_mode) && stamp_of(&st) >= began ? 0 : identity(path, &st),
-		S_ISDIR(st.st_mode) ? 0 : (long long)st.st_size, path);
+	if (S_ISDIR(st.st_mode))
+		fprintf(out, "%lld 0 0 %s\n", identity(path, &st), path);
+	else if (stamp_of(&st) >= began)
+		fprintf(out, "0 0 0 %s\n", path);
+	else
+		fprintf(out, "%lld %lld %llx %s\n", stamp_of(&st), (long long)st.st_size,
+			strncmp(path, "../", 3) ? 0 : hash_of(path), path);
 }
 
 /* A source's directory, and what kbuild reads there. */
@@ -108,16 +142,20 @@ static void add_directory(const char *path)
 	}
 }
 
-/* The dependencies of a .cmd file stand one a line, indented, a backslash behind. */
-static void read_cmd(const char *path)
+/*
+ * What a .cmd file names: the source, and the dependencies that stand one a line, indented, a backslash behind. @each is
+ * called for every one until it returns true.
+ */
+static bool read_cmd(const char *path, bool (*each)(const char *path))
 {
 	FILE *f = fopen(path, "re");
 	char *line = NULL, *p, *end;
+	bool done = false;
 	size_t cap = 0;
 
 	if (!f)
 		fail(path);
-	while (getline(&line, &cap, f) > 0) {
+	while (!done && getline(&line, &cap, f) > 0) {
 		if (line[0] == ' ')
 			p = line;
 		else if (!strncmp(line, "source_", 7) && (p = strstr(line, ":=")))
@@ -129,21 +167,47 @@ static void read_cmd(const char *path)
 		*end = '\0';
 		if (*p == '$' || end == p || !strcmp(p, "FORCE"))
 			continue;
-		add(p);
-		add_directory(p);
+		done = each(p);
 	}
 	free(line);
 	fclose(f);
+	return done;
 }
 
-static int visit(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+static bool add_input(const char *path)
+{
+	add(path);
+	add_directory(path);
+	return false;
+}
+
+static bool is_unseen(const char *path)
+{
+	return tfind(path, &unseen, compare);
+}
+
+static bool is_cmd(const char *path, int flag, const struct FTW *ftw)
 {
 	const char *name = path + ftw->base;
 	size_t n = strlen(name);
 
+	return flag == FTW_F && name[0] == '.' && n > 4 && !strcmp(name + n - 4, ".cmd");
+}
+
+static int visit(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
 	(void)st;
-	if (flag == FTW_F && name[0] == '.' && n > 4 && !strcmp(name + n - 4, ".cmd"))
-		read_cmd(path);
+	if (is_cmd(path, flag, ftw))
+		read_cmd(path, add_input);
+	return 0;
+}
+
+/* Without the command that made it, kbuild makes a file again. */
+static int forget(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	if (is_cmd(path, flag, ftw) && read_cmd(path, is_unseen) && unlink(path))
+		fail(path);
 	return 0;
 }
 
@@ -193,7 +257,8 @@ static int check(void)
 {
 	FILE *f = fopen(LIST, "re");
 	char *line = NULL, *path;
-	long long mtime, size;
+	long long mtime, size, made;
+	unsigned long long content;
 	bool fresh = true;
 	size_t cap = 0;
 	struct stat st;
@@ -204,18 +269,32 @@ static int check(void)
 		puts("(never built)");
 		return 1;
 	}
+	made = stat("vmlinux", &st) ? 0 : stamp_of(&st);
 	while ((n = getline(&line, &cap, f)) > 0) {
 		line[n - 1] = '\0';
-		if (sscanf(line, "%lld %lld %n", &mtime, &size, &at) != 2)
-			fail(LIST);
+		if (sscanf(line, "%lld %lld %llx %n", &mtime, &size, &content, &at) != 3) {
+			puts("(recorded otherwise)");
+			fresh = false;
+			break;
+		}
 		path = line + at;
-		if (!stat(path, &st) && identity(path, &st) == mtime && (S_ISDIR(st.st_mode) || st.st_size == size))
-			continue;
+		if (!stat(path, &st)) {
+			if (identity(path, &st) == mtime && (S_ISDIR(st.st_mode) || st.st_size == size))
+				continue;
+			if (!strncmp(path, "../", 3) && !S_ISDIR(st.st_mode) && stamp_of(&st) <= made) {
+				if (content && hash_of(path) == content)
+					continue;
+				if (!tsearch(strdup(path), &unseen, compare))
+					fail("tsearch");
+			}
+		}
 		fresh = false;
 		puts(path);
 	}
 	free(line);
 	fclose(f);
+	if (unseen && nftw(".", forget, 32, FTW_PHYS))
+		fail("nftw");
 	return !fresh;
 }
 

@@ -157,6 +157,42 @@ patch_by_patch()
 	same "$(grep -c '^  holds' "$CHECK/got")" 2 "lines of the summary"
 }
 
+# A build directory is copied into a tree that was there before it: its sources are older than the donor's objects, and
+# so is a Kconfig file; the change's own kernel and configuration come out all the same.
+older_tree()
+{
+	fresh_change
+	counting_patch "$CHANGE/0001-count.patch"
+	patch_of "$CHANGE/0002-option.patch" "um: no PMD moves" "	select HAVE_MOVE_PMD if 64BIT" \
+		"	select HAVE_MOVE_PMD if BROKEN" arch/um/Kconfig
+	tree=build/trees/$(S=default,$CHANGE scripts/tree.sh --name)
+	rm -rf "$tree/build-fast"
+	expect 0 env S=default,"$CHANGE" FROM=default scripts/tree.sh
+	touch -d '2 days ago' "$tree/mm/mremap.c" "$tree/arch/um/Kconfig"
+	cat > "$CHANGE/expect" <<-EOF
+	profile fast
+	tests mremap.move.arrives-page
+	vmstat:unevictable_pgs_scanned mremap.move.arrives-page changed >= base + 7
+	EOF
+	expect 0 compare S="$CHANGE"
+	says "expect 1 of 1 hold"
+	same "$(grep -c CONFIG_HAVE_MOVE_PMD=y "$tree/build-fast/.config")" 0 "settings"
+	in_file CONFIG_HAVE_MOVE_PMD=y build/trees/default/build-fast/.config
+	# A file that is put back with its old time.
+	cp -p "$tree/mm/mremap.c" "$CHECK/mremap.c"
+	sed -i 's/UNEVICTABLE_PGSCANNED, 7/UNEVICTABLE_PGSCANNED, 9/' "$tree/mm/mremap.c"
+	expect 0 scripts/build.sh "$tree" fast
+	after=$(sha256sum < "$tree/build-fast/vmlinux")
+	cp -p "$CHECK/mremap.c" "$tree/mm/mremap.c"
+	expect 0 scripts/build.sh "$tree" fast
+	says mm/mremap.o
+	[ "$(sha256sum < "$tree/build-fast/vmlinux")" != "$after" ]
+	# Only older, and the same: nothing to compile.
+	touch -d '3 days ago' "$tree/mm/mremap.c"
+	expect 0 scripts/build.sh "$tree" fast
+	says_not "CC "
+}
+
 empty_series()
 {
 	fresh_change
@@ -329,6 +365,7 @@ compare_cases()
 	t compare.counts counts_differ
 	t compare.forms forms_of_a_series
 	t compare.each patch_by_patch
+	t compare.older_tree older_tree
 	t compare.empty empty_series
 	t compare.conflict conflicting_changes
 	t compare.no_code no_compiled_file
