@@ -70,7 +70,7 @@ whole()
 {
 	log=$out/build.log
 	status=$out/.build.status
-	rm -f "$status" "$out/.inputs" "$out/.build.key"
+	rm -f "$status" "$out/.build.key"
 	touch "$out/.build.began"
 	# shellcheck disable=SC2046 # words
 	{ kmake "$tree" "$out" $(og_flags) ${gcov:+"$gcov"} vmlinux 2>&1 || echo failed > "$status"; } | tee "$log" |
@@ -155,8 +155,10 @@ build()
 	OG_GOOD=${OG-}
 	gcov=$(instrument) || exit $?
 	key=$(build_key)
+	changed=0
+	"$fresh" check "$out" > "$out/.changed" || changed=$?
 	if [ "$(cat "$out/.build.key" 2>/dev/null)" = "$key" ]; then
-		"$fresh" check "$out" > "$out/.changed" && return 0
+		[ $changed != 0 ] || return 0
 		if [ -n "${OG-}" ]; then
 			og_try
 			whole

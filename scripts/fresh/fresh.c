@@ -98,6 +98,11 @@ static int compare(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
+static void write_entry(long long mtime, long long size, unsigned long long content, const char *path)
+{
+	fprintf(out, "%lld %lld %llx %s\n", mtime, size, content, path);
+}
+
 /* Record one path; what cannot be looked at (a header that is gone) is no input. */
 static void add(const char *path)
 {
@@ -114,12 +119,11 @@ static void add(const char *path)
 	if (stat(path, &st))
 		return;
 	if (S_ISDIR(st.st_mode))
-		fprintf(out, "%lld 0 0 %s\n", identity(path, &st), path);
+		write_entry(identity(path, &st), 0, 0, path);
 	else if (stamp_of(&st) >= began)
-		fprintf(out, "0 0 0 %s\n", path);
+		write_entry(0, 0, 0, path);
 	else
-		fprintf(out, "%lld %lld %llx %s\n", stamp_of(&st), (long long)st.st_size,
-			strncmp(path, "../", 3) ? 0 : hash_of(path), path);
+		write_entry(stamp_of(&st), st.st_size, strncmp(path, "../", 3) ? 0 : hash_of(path), path);
 }
 
 /* A source's directory, and what kbuild reads there. */
@@ -203,6 +207,14 @@ static int visit(const char *path, const struct stat *st, int flag, struct FTW *
 }
 
 /* Without the command that made it, kbuild makes a file again. */
+static int forget_all(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	if (is_cmd(path, flag, ftw) && unlink(path))
+		fail(path);
+	return 0;
+}
+
 static int forget(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
 	(void)st;
@@ -253,13 +265,17 @@ static int record(const char *stamp_file)
 	return 0;
 }
 
+/*
+ * What is to be made again is recorded as unknown until the build has ended: one that is cut short has perhaps compiled
+ * it, and nobody knows from which content.
+ */
 static int check(void)
 {
 	FILE *f = fopen(LIST, "re");
 	char *line = NULL, *path;
 	long long mtime, size, made;
 	unsigned long long content;
-	bool fresh = true;
+	bool fresh = true, all = false;
 	size_t cap = 0;
 	struct stat st;
 	ssize_t n;
@@ -270,32 +286,44 @@ static int check(void)
 		return 1;
 	}
 	made = stat("vmlinux", &st) ? 0 : stamp_of(&st);
+	out = fopen(LIST ".tmp", "we");
+	if (!out)
+		fail(LIST);
 	while ((n = getline(&line, &cap, f)) > 0) {
+		bool source;
+
 		line[n - 1] = '\0';
 		if (sscanf(line, "%lld %lld %llx %n", &mtime, &size, &content, &at) != 3) {
 			puts("(recorded otherwise)");
-			fresh = false;
+			all = true;
 			break;
 		}
 		path = line + at;
+		source = !strncmp(path, "../", 3);
 		if (!stat(path, &st)) {
-			if (identity(path, &st) == mtime && (S_ISDIR(st.st_mode) || st.st_size == size))
+			bool same = identity(path, &st) == mtime && (S_ISDIR(st.st_mode) || st.st_size == size);
+
+			source = source && !S_ISDIR(st.st_mode);
+			if (!same && source && content && stamp_of(&st) <= made)
+				same = hash_of(path) == content;
+			if (same) {
+				write_entry(mtime, size, content, path);
 				continue;
-			if (!strncmp(path, "../", 3) && !S_ISDIR(st.st_mode) && stamp_of(&st) <= made) {
-				if (content && hash_of(path) == content)
-					continue;
-				if (!tsearch(strdup(path), &unseen, compare))
-					fail("tsearch");
 			}
+			if (source && (!content || stamp_of(&st) <= made) && !tsearch(strdup(path), &unseen, compare))
+				fail("tsearch");
 		}
 		fresh = false;
+		write_entry(0, 0, 0, path);
 		puts(path);
 	}
 	free(line);
 	fclose(f);
-	if (unseen && nftw(".", forget, 32, FTW_PHYS))
+	if ((all && nftw(".", forget_all, 32, FTW_PHYS)) || (unseen && nftw(".", forget, 32, FTW_PHYS)))
 		fail("nftw");
-	return !fresh;
+	if (fclose(out) || (fresh && !all ? unlink(LIST ".tmp") : rename(LIST ".tmp", LIST)))
+		fail(LIST);
+	return !fresh || all;
 }
 
 int main(int argc, char **argv)
