@@ -15,7 +15,7 @@ set -eu
 . scripts/lib.sh
 
 S=${S-} A=${A-} B=${B-} T=${T-} LINUX=${LINUX-} EACH=${EACH-} REPEAT=${REPEAT:-1} V=${V-} JSON=${JSON-} README=${README-}
-SEED=${SEED:-1} APPEND=${APPEND-} PROFILE_ASKED=${PROFILE_ASKED-} STARTED=${STARTED:-0}
+SEED=${SEED:-1} APPEND=${APPEND-} PROFILE_ASKED=${PROFILE_ASKED-} STARTED=${STARTED:-0} STEP=
 export LINUX
 # With JSON=1 standard output is the report's alone; what builds say goes beside it.
 exec 3>&1
@@ -286,7 +286,7 @@ run_both()
 	code=0
 	wait $base || code=$?
 	wait $changed || code=$?
-	trap - INT TERM HUP
+	trap 'exit 130' INT TERM HUP
 	for side in base changed; do
 		dir=$(cat "$WORK/dir.$side" 2>/dev/null) || true
 		if [ ! -f "$dir/results.json" ]; then
@@ -333,9 +333,9 @@ compare_one()
 	# shellcheck disable=SC2086 # RUNS: options and paths without blanks
 	"$compare" $RUNS --name "$NAME" --base-stack "$STACK_A" --changed-stack "$STACK_B" \
 		--base-build "$TREE_A/build-$PROFILE" --changed-build "$TREE_B/build-$PROFILE" --started "$STARTED" \
-		${EXPECT:+--expect "$EXPECT"} ${IDLE:+--idle "$IDLE"} ${RAN:+--ran "$RAN"} ${JSON:+--json} ${V:+--verbose} \
+		${EXPECT:+--expect "$EXPECT"} ${STEP:+--step} ${IDLE:+--idle "$IDLE"} ${RAN:+--ran "$RAN"} ${JSON:+--json} ${V:+--verbose} \
 		--note "$WORK/dir" >&3 || ended=$?
-	[ -z "$README" ] || [ $ended != 0 ] || [ -z "$EXPECT" ] ||
+	[ -z "$README" ] || [ -n "$STEP" ] || [ $ended != 0 ] || [ -z "$EXPECT" ] ||
 		into_readme "$(dirname "$EXPECT")/README.md" "$(cat "$WORK/dir")/table.md"
 	return $ended
 }
@@ -408,22 +408,25 @@ steps()
 	esac
 }
 
-# Patch by patch; only the whole change has to keep what it promises.
+# Patch by patch, then the whole, which has to keep what it promises; a patch may break what the whole says it breaks.
 compare_each()
 {
-	WORST=0 whole_expect=$EXPECT whole_name=$NAME
+	WORST=0 whole_name=$NAME whole_a=$STACK_A whole_b=$STACK_B
 	steps > "$WORK/steps"
 	total=$(($(wc -l < "$WORK/steps") - 1))
 	for i in $(seq $total); do
+		[ $total -gt 1 ] || break
 		STACK_A=$(sed -n "${i}p" "$WORK/steps") STACK_B=$(sed -n "$((i + 1))p" "$WORK/steps")
-		NAME="$whole_name patch $i of $total" EXPECT=
-		[ -n "$T" ] || [ -z "$whole_expect" ] || T=$("$compare" --expect "$whole_expect" --print | sed -n 's/^tests //p')
+		NAME="$whole_name patch $i of $total" STEP=1 STARTED=$(date +%s.%N)
 		code=0
-		compare_one || code=$?
+		(compare_one) || code=$?
 		# A patch that only prepares is no failure.
 		[ "$code" != 4 ] || code=0
 		remember $code
 	done
+	STACK_A=$whole_a STACK_B=$whole_b NAME=$whole_name STEP='' code=0
+	(compare_one) || code=$?
+	remember $code
 	summary
 }
 
@@ -434,6 +437,7 @@ if [ "${1-}" = --below ]; then
 fi
 WORK=$(mktemp -d "$BUILD/compare.XXXXXX")
 trap 'rm -rf "$WORK"' EXIT
+trap 'exit 130' INT TERM HUP
 if [ -z "$S$A$B" ]; then
 	compare_all
 fi

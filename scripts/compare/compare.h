@@ -145,6 +145,7 @@ struct compare {
 	const char *name;		/* of the change */
 	char *dir;			/* out/runs/...-compare */
 	bool verbose, json;
+	bool step;			/* one patch of the change that expect is about: its relations can wait */
 	double started;
 	const char *idle;		/* loud: why the comparison can show nothing, NULL if it can */
 	long lines_ran, lines_all;	/* changed lines that ran, of those that could; -1 if unknown */

@@ -400,7 +400,7 @@ static void report_expect(const struct compare *c, struct tally *n, struct buf *
 {
 	const struct expect *e = c->expect;
 
-	if (!e)
+	if (!e || c->step)
 		return;
 	n->relations = e->n_relations + e->n_broken + e->n_shows;
 	buf_printf(b, "\nExpect (%s)\n", e->path);
@@ -584,15 +584,15 @@ int compare_report(struct compare *c)
 	report_logs(c, &b, out);
 	report_sizes(c, &b, out);
 	report_expect(c, &n, &b, relations);
-	if (c->expect && c->expect->n_plots)
+	if (c->expect && c->expect->n_plots && !c->step)
 		buf_printf(&b, "\nPlots\n");
-	for (int i = 0; c->expect && i < c->expect->n_plots; i++)
+	for (int i = 0; c->expect && i < c->expect->n_plots && !c->step; i++)
 		plot_write(&c->expect->plots[i], c->side, c->dir, &b);
 	code = exit_code(c, &n, none);
 	line = verdict_line(c, &n, code);
 	put(c, "report.txt", b.s);
 	put(c, "verdict", line);
-	if (c->expect) {
+	if (c->expect && !c->step) {
 		char *table = table_of(c->expect, c->side);
 
 		put(c, "table.md", table ? table : "");

@@ -154,7 +154,16 @@ patch_by_patch()
 	trap 'kill $other; wait; rm -f out/latest.kit out/latest' EXIT
 	expect 0 compare S="$CHANGE" EACH=1 T=mremap.move.arrives-page
 	says "change patch 1 of 2" "change patch 2 of 2" Summary
-	same "$(grep -c '^  holds' "$CHECK/got")" 2 "lines of the summary"
+	same "$(grep -c '^  holds' "$CHECK/got")" 3 "lines of the summary: two patches and the whole"
+	# What the change promises holds for the whole only; what it breaks on purpose a patch may break.
+	breaking_patch "$CHANGE/0001-count.patch"
+	{ echo "tests mremap.move.arrives-page,selfcheck.lib.child_results"; echo "broken mremap.move.arrives-page"; } > "$CHANGE/expect"
+	expect 0 compare S="$CHANGE" EACH=1
+	says "change patch 1 of 2" "expect 1 of 1 hold" "1 broken as promised"
+	echo "vmstat:nr_mlock mremap.move.arrives-page changed < 0" >> "$CHANGE/expect"
+	expect 1 compare S="$CHANGE" EACH=1
+	same "$(grep -c '^  FAILS  FAIL compare change (' "$CHECK/got") $(grep -c '^  holds  PASS compare change patch' "$CHECK/got")" "1 2" \
+		"the whole fails, its patches do not"
 }
 
 # A build directory is copied into a tree that was there before it: its sources are older than the donor's objects, and
