@@ -425,6 +425,7 @@ compare_each()
 		remember $code
 	done
 	STACK_A=$whole_a STACK_B=$whole_b NAME=$whole_name STEP='' code=0
+	[ $total = 1 ] || STARTED=$(date +%s.%N)
 	(compare_one) || code=$?
 	remember $code
 	summary

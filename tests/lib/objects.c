@@ -43,10 +43,8 @@ static bool frees_late(void)
 
 struct mm_objects mm_objects(void)
 {
-	if (frees_late()) {
-		look();
+	if (frees_late())
 		mm_rcu_barrier();
-	}
 	return look();
 }
 
