@@ -237,12 +237,18 @@ static int walk_nothing(void *arg)
 	return 0;
 }
 
-/* The pages that the walk itself needs are touched before they are counted. */
+/* The pages that the walk itself needs, its stack and its heap, are touched before they are counted. */
 static void walk_warm_up(struct walk *w)
 {
 	struct __test_metadata *_metadata = w->_metadata;
 	volatile char stack[64 * KB];
+	char *heap = malloc(100 * KB), *more = malloc(100 * KB);
 
+	ASSERT_TRUE(heap && more);
+	mm_touch_write(heap, 100 * KB);
+	mm_touch_write(more, 100 * KB);
+	free(more);
+	free(heap);
 	for (size_t i = 0; i < sizeof(stack); i += PAGE)
 		stack[i] = 1;
 	mm_touch_write(walk_then, WALK_TEXT);

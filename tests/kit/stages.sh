@@ -171,6 +171,19 @@ short_ways_agree()
 	return $code
 }
 
+# A header of the tests belongs to what is compiled again: the programs that name it, and no others.
+test_headers()
+{
+	rm -rf "$CHECK/guest"
+	make -s -C tests TREE="$TOP/build/trees/default" OUT="$CHECK/guest" "$CHECK/guest/bin/errors.migrate" "$CHECK/guest/bin/mremap.move"
+	expect 0 make -n -C tests TREE="$TOP/build/trees/default" OUT="$CHECK/guest" -W errors/walk.h \
+		"$CHECK/guest/bin/errors.migrate" "$CHECK/guest/bin/mremap.move"
+	says "CC      tests/errors/migrate.c"
+	says_not "CC      tests/mremap/move.c"
+	expect 0 make -n -C tests TREE="$TOP/build/trees/default" OUT="$CHECK/guest" -W lib/mm.h "$CHECK/guest/bin/mremap.move"
+	says "CC      tests/mremap/move.c" "CC      tests/lib/"
+}
+
 # user_tree: a kernel tree of the user's, made from the base commit, in $CHECK/linux.
 user_tree()
 {
@@ -286,4 +299,5 @@ stage_cases()
 	t config.malformed malformed_fragment
 	t build.error does_not_compile
 	t build.short_ways short_ways_agree
+	t build.test_headers test_headers
 }

@@ -53,10 +53,14 @@ static int by_pfn(const void *a, const void *b)
 	return x->pfn < y->pfn ? -1 : x->pfn > y->pfn;
 }
 
-/* The size from which malloc() maps memory grows once it has freed such an object, unless it is set. */
-static void __attribute__((constructor)) fix_mmap_threshold(void)
+/*
+ * The sizes from which malloc() maps memory and gives some back grow once it has freed such an object, unless they are
+ * set; memory of the heap that a test has touched stays there.
+ */
+static void __attribute__((constructor)) fix_thresholds(void)
 {
 	mallopt(M_MMAP_THRESHOLD, 128 * KB);
+	mallopt(M_TRIM_THRESHOLD, 8 * MB);
 }
 
 static int fill_ballast(struct mm_stage *s)
