@@ -436,6 +436,8 @@ if [ "${1-}" = --below ]; then
 	echo "${STACK_A:-none}"
 	exit 0
 fi
+# What a killed comparison left, if none can be at work in it any more.
+find "$BUILD" -maxdepth 1 -name 'compare.??????' -mtime +0 -exec rm -rf {} +
 WORK=$(mktemp -d "$BUILD/compare.XXXXXX")
 trap 'rm -rf "$WORK"' EXIT
 trap 'exit 130' INT TERM HUP
