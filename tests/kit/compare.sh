@@ -151,8 +151,12 @@ patch_by_patch()
 	# Whatever else runs here meanwhile: out/latest is never what was just compared.
 	ln -sfn nowhere "$CHECK/nowhere"
 	while cp -P "$CHECK/nowhere" out/latest.kit && mv -T out/latest.kit out/latest; do :; done & other=$!
-	trap 'kill $other; wait; rm -f out/latest.kit out/latest' EXIT
+	end="kill $other; wait; rm -f out/latest.kit out/latest"
+	# shellcheck disable=SC2064 # with this process
+	trap "$end" EXIT
 	expect 0 compare S="$CHANGE" EACH=1 T=mremap.move.arrives-page
+	trap - EXIT
+	eval "$end"
 	says "change patch 1 of 2" "change patch 2 of 2" Summary
 	same "$(grep -c '^  holds' "$CHECK/got")" 3 "lines of the summary: two patches and the whole"
 	# What the change promises holds for the whole only; what it breaks on purpose a patch may break.
