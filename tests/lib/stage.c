@@ -9,8 +9,6 @@
  * from there to the pages under test. Then the list is made short and the rest of the ballast becomes holes.
  */
 #include <errno.h>
-#include <malloc.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "mm.h"
@@ -24,18 +22,13 @@
 #define PCP_LONG	8	/* an eighth of all memory, the longest that can be had */
 #define PCP_SHORT	1000000	/* a few batches, the shortest */
 
-struct frame {
-	uint64_t pfn;
-	size_t page;		/* index in the ballast */
-};
-
 struct mm_stage {
 	size_t size;		/* of this */
 	char *ballast;
 	size_t pages;
 	size_t low;		/* frames that were given to the pages under test */
 	long pcp_high;		/* to be restored */
-	struct frame frames[];	/* by rising pfn */
+	uint32_t by_pfn[];	/* pages of the ballast, that of the lowest frame first */
 };
 
 static void set_pcp_high(long fraction)
@@ -46,21 +39,32 @@ static void set_pcp_high(long fraction)
 	mm_write_file(PCP_HIGH, text);
 }
 
-static int by_pfn(const void *a, const void *b)
-{
-	const struct frame *x = a, *y = b;
-
-	return x->pfn < y->pfn ? -1 : x->pfn > y->pfn;
-}
-
 /*
- * The sizes from which malloc() maps memory and gives some back grow once it has freed such an object, unless they are
- * set; memory of the heap that a test has touched stays there.
+ * The pages of the ballast by rising pfn. A table over all pfns and no qsort(), whose room on the heap, touched between
+ * two looks at RssAnon, would be a leak of the test.
  */
-static void __attribute__((constructor)) fix_thresholds(void)
+static int sort_ballast(struct mm_stage *s, const uint64_t *pfns)
 {
-	mallopt(M_MMAP_THRESHOLD, 128 * KB);
-	mallopt(M_TRIM_THRESHOLD, 8 * MB);
+	uint64_t first = UINT64_MAX, last = 0;
+	uint32_t *page_at;		/* plus one */
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->pages; i++) {
+		if (!pfns[i])
+			return -EAGAIN;	/* swapped out already */
+		first = pfns[i] < first ? pfns[i] : first;
+		last = pfns[i] > last ? pfns[i] : last;
+	}
+	page_at = mm_map_aligned((last - first + 1) * sizeof(*page_at), PAGE);
+	if (!page_at)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->pages; i++)
+		page_at[pfns[i] - first] = i + 1;
+	for (uint64_t i = 0; i <= last - first; i++)
+		if (page_at[i])
+			s->by_pfn[n++] = page_at[i] - 1;
+	munmap(page_at, (last - first + 1) * sizeof(*page_at));
+	return 0;
 }
 
 static int fill_ballast(struct mm_stage *s)
@@ -73,33 +77,29 @@ static int fill_ballast(struct mm_stage *s)
 	    madvise(s->ballast, s->pages * PAGE, MADV_POPULATE_WRITE))
 		return -errno;
 	pfns = mm_map_aligned(s->pages * sizeof(*pfns), PAGE);
-	err = pfns ? mm_pfns(0, s->ballast, pfns, s->pages) : -ENOMEM;
-	for (size_t i = 0; i < s->pages && !err; i++) {
-		s->frames[i] = (struct frame) { pfns[i], i };
-		if (!pfns[i])
-			err = -EAGAIN;	/* swapped out already */
-	}
-	if (pfns)
-		munmap(pfns, s->pages * sizeof(*pfns));
+	if (!pfns)
+		return -ENOMEM;
+	err = mm_pfns(0, s->ballast, pfns, s->pages);
 	if (!err)
-		qsort(s->frames, s->pages, sizeof(s->frames[0]), by_pfn);
+		err = sort_ballast(s, pfns);
+	munmap(pfns, s->pages * sizeof(*pfns));
 	/* A page in a batch that waits for its LRU list has a user more, and would not be freed. */
 	mm_lru_drain();
 	return err;
 }
 
-/* Free frames[from] to frames[to - 1] but every @keep-th; in one go what is contiguous in the ballast too. */
+/* Free by_pfn[from] to by_pfn[to - 1] but every @keep-th; in one go what is contiguous in the ballast too. */
 static void give_back(struct mm_stage *s, size_t from, size_t to, size_t keep)
 {
 	size_t i = from, first, last, n;
 
 	while (i < to) {
-		first = last = s->frames[i].page;
+		first = last = s->by_pfn[i];
 		n = 1;
 		if (i++ % keep == 0)
 			continue;
 		for (; i < to && i % keep; i++, n++) {
-			size_t page = s->frames[i].page;
+			size_t page = s->by_pfn[i];
 
 			if (page == first - 1)
 				first = page;
@@ -127,7 +127,7 @@ struct mm_stage *mm_stage(size_t len)
 	size_t low = (len + PAGE - 1) / PAGE + SPARE;
 	size_t pages = 2 * low + file_pages() + OTHERS + BLOCK;
 	/* Mapped: a heap that grows for it would look like a leak of the test. */
-	size_t size = sizeof(struct mm_stage) + pages * sizeof(struct frame);
+	size_t size = sizeof(struct mm_stage) + pages * sizeof(uint32_t);
 	struct mm_stage *s = mm_map_aligned(size, PAGE);
 
 	if (!s)
