@@ -10,7 +10,7 @@ PROFILE	?= fast
 # a kernel tree of your own; empty: the pinned source
 LINUX	?=
 # time limits times SCALE; seed of the random tests; repetitions; memory of the guest in MB
-SCALE	?= $(if $(filter debug,$(PROFILE)),4,1)
+SCALE	?= $(if $(filter debug,$(PROFILE)),4,$(if $(filter valgrind,$(PROFILE)),10,1))
 SEED	?= 1
 REPEAT	?= 1
 MEM	?= $(if $(filter debug,$(PROFILE)),640,512)
@@ -47,6 +47,8 @@ BASE	?=
 HTML	?=
 JSON	?=
 SINCE	?=
+# make profile: functions to show line by line, globs separated by |
+F	?=
 V	?=
 
 BUILD	:= build
@@ -78,7 +80,7 @@ JOBS	= $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 RUNVARS = $(call given,T S PROFILE LINUX SCALE SEED REPEAT MEM ISOLATE APPEND)
 
 .PHONY: help doctor deps fetch tree config build run coverage gdb rmap-graph interleave shell list check soak bench
-.PHONY: compare new-change export import clean distclean host guest kernel
+.PHONY: memcheck profile compare new-change export import clean distclean host guest kernel
 help:
 	@scripts/help.sh
 
@@ -125,6 +127,16 @@ gdb: $(if $(ATTACH),host,build)
 coverage: override PROFILE := coverage
 coverage: $(if $(WHO),host,build)
 	@STARTED=$(START) scripts/coverage/coverage.sh $(TREE) $(RUNTESTS)
+
+# Every report of valgrind's memcheck fails the test that ran.
+memcheck: override PROFILE := valgrind
+memcheck: build
+	@$(RUNTESTS) --valgrind memcheck --what memcheck
+
+# Instructions of each test by function; F= functions to show line by line.
+profile: override PROFILE := valgrind
+profile: build
+	@F='$(F)' $(RUNTESTS) --valgrind cachegrind --what profile
 
 shell: build
 	@$(RUN) --shell --hostfs '$(HOSTFS)'

@@ -43,12 +43,17 @@ bench touch-mremap.c-kernel-only "touch $tree/mm/mremap.c" "make kernel"
 bench kernel-nothing-changed true "make kernel"
 bench gdb-to-a-breakpoint-and-out true "make gdb T=mremap.move.arrives-page B=move_page_tables CMD='bt 1'"
 gdb_takes mm-rmap-of-64-processes kit.state.many 'mm-rmap 0x50000000'
+make kernel PROFILE=valgrind >/dev/null
+bench memcheck-one-test true "make memcheck T=mremap.move.arrives-page"
+bench profile-one-test true "make profile T=mremap.move.arrives-page"
 runs=1
 bench suite-fast true "make run || true"
 printf '  %-34s %.0f MB\n' "  memory of the kernel process" "$(last '.peak_rss_kb / 1024')"
 printf '  %-34s %s\n' "  slowest tests" "$(last '[.tests[] | {name, ms}] | sort_by(-.ms)[:5][] | "\(.name) \(.ms | round) ms"' | tr '\n' ';')"
 fast=$(last .tests_s)
 bench suite-coverage true "make coverage || true"
+printf '  %-34s %.2f times fast\n' "  its tests" "$(last ".tests_s / $fast")"
+bench suite-memcheck true "make memcheck || true"
 printf '  %-34s %.2f times fast\n' "  its tests" "$(last ".tests_s / $fast")"
 bench suite-debug true "make run PROFILE=debug || true"
 if [ -n "${FULL-}" ]; then

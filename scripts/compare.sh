@@ -266,14 +266,26 @@ guest_memory()
 	case $PROFILE in debug*) echo 640 ;; *) echo 512 ;; esac
 }
 
+scale()
+{
+	case $PROFILE in debug*) echo 4 ;; valgrind) echo 10 ;; *) echo 1 ;; esac
+}
+
+# Profile valgrind: ir: counters of functions and files below mm/.
+counted()
+{
+	[ "$PROFILE" != valgrind ] || echo --valgrind cachegrind
+}
+
 # run_side TREE STACK WORD: one run with one kernel at a time, so that each test meets the same kernel state on both
 # sides; its last line goes to $WORK/WORD.
 run_side()
 {
+	# shellcheck disable=SC2046 # two words or none
 	"$runner" --kernel "$1/build-$PROFILE/vmlinux" --guest "$GUEST" --tree "$1" --profile "$PROFILE" \
-		--series "$2" --linux "$LINUX" --mem "$(guest_memory)" --scale "${SCALE:-$([ "$PROFILE" = debug ] && echo 4 || echo 1)}" \
+		--series "$2" --linux "$LINUX" --mem "$(guest_memory)" --scale "${SCALE:-$(scale)}" \
 		--append "$APPEND" --tests "$TESTS" --seed "$SEED" --jobs 1 --counters --probe "$([ ! -s "$WORK/code.$3" ] || echo "$WORK/code.$3")" \
-		--what "compare-$3" --note "$WORK/dir.$3" > "$WORK/$3" 2>&1
+		--what "compare-$3" --note "$WORK/dir.$3" $(counted) > "$WORK/$3" 2>&1
 }
 
 # Both at the same time: what disturbs the one disturbs the other. A failing test is a result; no run directory is an error.

@@ -25,6 +25,8 @@ needs()
 	libelf-dev	header:gelf.h		libdw's companion
 	libdw-dev	header:elfutils/libdwfl.h	addresses to file:line, stacks of a live kernel
 	libjansson-dev	header:jansson.h	results.json
+	libexpat1-dev	header:expat.h		make memcheck reads valgrind's XML
+	valgrind	file:/usr/include/valgrind/memcheck.h	make memcheck, make profile; its headers: the kernel of profile valgrind
 	ccache		cmd:ccache		a second build of the same source in seconds
 	busybox-static	file:/bin/busybox	the shell in the guest
 	shellcheck	cmd:shellcheck		make check

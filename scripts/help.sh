@@ -15,6 +15,8 @@ mmuml: build a Linux mm change into a User-Mode Linux kernel, run it as a proces
   make gdb T=test B=function     to a breakpoint in mm when that test runs it; without B=: where it fails
        CMD='bt 5' CMD=mm-vmas    commands instead of a terminal; OG=mm/rmap.o built with -Og; ATTACH=1
   make interleave SCRIPT=name    two guest CPUs in a chosen order     make rmap-graph T=test   a picture
+  make memcheck T='rmap.*'       valgrind on the whole kernel: uninitialised memory, use after free, overruns
+  make profile T=test            instructions by function;       F='move_ptes|anon_vma_*' line by line
   make list                      tests, profiles, changes, each with its purpose
   make compare S=name            a change against its base: tests, counters, size, expect; S=dir,
                                  S=file.mbox, S=git:A..B, A=stack B=stack, EACH=1; all without S=

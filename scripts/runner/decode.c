@@ -77,7 +77,7 @@ static bool ready(void)
 }
 
 /* Path as the kernel's users write it: relative to the tree, "./" and "../" gone. */
-static const char *short_path(const char *path)
+const char *decode_short_path(const char *path)
 {
 	static const char *const roots[] = {
 		"/arch/", "/block/", "/drivers/", "/fs/", "/include/", "/init/", "/io_uring/", "/ipc/", "/kernel/",
@@ -100,7 +100,7 @@ static const char *short_path(const char *path)
 		const char *up = strstr(path, "/../");
 
 		if (up)
-			return short_path(up + 4);
+			return decode_short_path(up + 4);
 	}
 	return first ? first + 1 : path;
 }
@@ -172,7 +172,7 @@ static void describe_inlined(Dwarf_Die *cu, Dwarf_Addr pc, const char **file, in
 		if (!name || dwarf_formudata(dwarf_attr(&chain[i], DW_AT_call_file, &attr), &call_file) ||
 		    dwarf_formudata(dwarf_attr(&chain[i], DW_AT_call_line, &attr), &call_line))
 			break;
-		buf_printf(out, "%s (%s:%d) inlined in ", name, short_path(*file), *nr);
+		buf_printf(out, "%s (%s:%d) inlined in ", name, decode_short_path(*file), *nr);
 		*file = dwarf_filesrc(files, call_file, NULL, NULL);
 		*nr = call_line;
 	}
@@ -202,7 +202,7 @@ static bool describe(Dwfl *dwfl, GElf_Addr addr, struct buf *out)
 	if (file)
 		describe_inlined(cu, addr - bias, &file, &nr, out);
 	if (file)
-		buf_printf(out, "%s (%s:%d)", name, short_path(file), nr);
+		buf_printf(out, "%s (%s:%d)", name, decode_short_path(file), nr);
 	else
 		buf_printf(out, "%s", name);
 	return true;

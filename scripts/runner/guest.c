@@ -24,6 +24,7 @@
 #define SILENCE_FD	4
 #define SILENCE_END_FD	5
 #define MAX_ARGS	64
+#define EPOCH		"1800000000000000000"	/* ns: what the clock starts from where two runs shall be the same */
 
 /* Append a whole file to another. */
 static int append_file(const char *from, FILE *to)
@@ -102,16 +103,18 @@ static int make_dir(const struct options *o, const char *dir, const char *plan_t
 }
 
 /* The kernel command line, for both kinds of start. */
-static int make_args(char **argv, const struct options *o, const char *console)
+static int make_args(char **argv, const struct options *o, const char *dir, const char *console)
 {
 	int n = 0;
 
+	if (o->valgrind)
+		n = valgrind_words(argv, o, dir);
 	argv[n++] = realpath(o->kernel, NULL);
 	argv[n++] = xasprintf("mem=%ldM", o->mem_mb);
 	argv[n++] = xasprintf("initrd=initramfs.cpio");
 	argv[n++] = xasprintf("ubd0=swap.img");
 	argv[n++] = xasprintf("ubd1=ext4.img");
-	argv[n++] = xasprintf("seccomp=on");
+	argv[n++] = xasprintf("seccomp=%s", o->valgrind ? "off" : "on");
 	argv[n++] = xasprintf("ncpus=%ld", o->cpus);
 	argv[n++] = xasprintf("lpj=20000000");
 	argv[n++] = xasprintf("umid=guest");
@@ -125,6 +128,14 @@ static int make_args(char **argv, const struct options *o, const char *console)
 	argv[n++] = xasprintf("kmemleak=on");
 	argv[n++] = xasprintf("mmuml.scale=%d", (int)(o->scale + 0.999));
 	argv[n++] = xasprintf("mmuml.seed=%s", o->seed);
+	if (o->valgrind) {
+		/* Nothing that differs from one run to the next; and all of the kernel's data where its leak check looks. */
+		argv[n++] = xasprintf("time-travel=inf-cpu");
+		argv[n++] = xasprintf("time-travel-start=%s", EPOCH);
+		argv[n++] = xasprintf("norandmaps");
+		argv[n++] = xasprintf("rodata=off");
+		argv[n++] = xasprintf("mmuml.dry=%d", o->dry);
+	}
 	if (o->coverage)
 		argv[n++] = xasprintf("mmuml.coverage=1");
 	if (o->counters)
@@ -205,7 +216,7 @@ static void become_kernel(const char *dir, char **argv)
 		_exit(127);
 	}
 	personality(personality(0xffffffff) | ADDR_NO_RANDOMIZE);
-	execv(argv[0], argv);
+	execvp(argv[0], argv);
 	perror(argv[0]);
 	_exit(127);
 }
@@ -218,7 +229,7 @@ int guest_start(struct guest *g, const struct options *o, const char *dir, const
 	err = make_dir(o, dir, plan_text);
 	if (err)
 		return err;
-	n = make_args(argv, o, "fd:0,fd:1");
+	n = make_args(argv, o, dir, "fd:0,fd:1");
 	argv[n++] = xasprintf("ssl0=fd:%d,fd:%d", SILENCE_FD, RESULT_FD);
 	argv[n++] = xasprintf("hostfs=%s/host", realpath(dir, NULL));
 	argv[n++] = xasprintf("loglevel=8");
@@ -239,6 +250,8 @@ int guest_start(struct guest *g, const struct options *o, const char *dir, const
 		return -errno;
 	if (!g->pid) {
 		setpgid(0, 0);
+		if (o->valgrind)
+			valgrind_env(o);
 		if (cpu >= 0 && o->cpus == 1)
 			stay_on(cpu);
 		/* First out of the way of the numbers that are given out below. */
@@ -312,7 +325,7 @@ int guest_shell(const struct options *o, const char *dir)
 	err = make_dir(o, dir, NULL);
 	if (err)
 		die(EX_HOST, "df -h .", strerror(-err), "cannot prepare %s", dir);
-	n = make_args(argv, o, "fd:0,fd:1");
+	n = make_args(argv, o, dir, "fd:0,fd:1");
 	if (o->hostfs && !realpath(o->hostfs, NULL))
 		die(EX_USAGE, "make shell HOSTFS=/existing/dir", strerror(errno), "HOSTFS=%s cannot be shown", o->hostfs);
 	argv[n++] = o->hostfs ? xasprintf("hostfs=%s", realpath(o->hostfs, NULL))

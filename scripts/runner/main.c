@@ -31,6 +31,7 @@ static const char usage[] =
 "                    commands instead of a terminal: CMDS, one a line\n"
 "  --on-fail         with --gdb: stop at the first test that fails\n"
 "  --attach          gdb on the newest guest that is running\n"
+"  --valgrind TOOL   the guest under valgrind's memcheck or cachegrind; the program: environment VALGRIND\n"
 "  --shell           an interactive shell in the guest; --hostfs DIR shows DIR at /host\n"
 "  --list            print the tests and their purposes\n"
 "  --doctor          check what this host must allow\n"
@@ -47,7 +48,7 @@ enum {
 	OPT_KERNEL = 256, OPT_GUEST, OPT_TESTS, OPT_ISOLATE, OPT_REPEAT, OPT_SCALE, OPT_LIMIT, OPT_BOOT_LIMIT,
 	OPT_RUN_LIMIT, OPT_MEM, OPT_CPUS, OPT_SEED, OPT_APPEND, OPT_SHELL, OPT_HOSTFS, OPT_LIST, OPT_DOCTOR, OPT_WHAT,
 	OPT_PROFILE, OPT_TREE, OPT_SERIES, OPT_GIVEN, OPT_LINUX, OPT_STARTED, OPT_JOBS, OPT_VERBOSE, OPT_COVERAGE, OPT_COUNTERS,
-	OPT_GDB, OPT_ON_FAIL, OPT_ATTACH, OPT_PROBE, OPT_NOTE, OPT_HELP,
+	OPT_VALGRIND, OPT_GDB, OPT_ON_FAIL, OPT_ATTACH, OPT_PROBE, OPT_NOTE, OPT_HELP,
 };
 
 static const struct option longopts[] = {
@@ -63,6 +64,7 @@ static const struct option longopts[] = {
 	{ "jobs", 1, NULL, OPT_JOBS }, { "verbose", 0, NULL, OPT_VERBOSE }, { "coverage", 0, NULL, OPT_COVERAGE },
 	{ "counters", 0, NULL, OPT_COUNTERS }, { "gdb", 0, NULL, OPT_GDB }, { "on-fail", 0, NULL, OPT_ON_FAIL },
 	{ "attach", 0, NULL, OPT_ATTACH }, { "probe", 1, NULL, OPT_PROBE }, { "note", 1, NULL, OPT_NOTE },
+	{ "valgrind", 1, NULL, OPT_VALGRIND },
 	{ "help", 0, NULL, OPT_HELP }, { 0 },
 };
 
@@ -117,6 +119,7 @@ static void set(struct options *o, int opt, const char *arg)
 	case OPT_VERBOSE: o->verbose = true; break;
 	case OPT_GDB: o->gdb = true; break;
 	case OPT_ON_FAIL: o->gdb = o->on_fail = true; break;
+	case OPT_VALGRIND: o->valgrind = non_empty(arg); break;
 	case OPT_ATTACH: o->attach = true; break;
 	case OPT_PROBE: o->probe = non_empty(arg); break;
 	case OPT_NOTE: o->note = arg; break;
@@ -210,11 +213,15 @@ int main(int argc, char **argv)
 		o.jobs = 1;
 		o.run_limit = 0;
 	}
+	if (o.valgrind)
+		valgrind_check(&o);
 	host_check(o.mem_mb);
 	decode_init(o.kernel);
 	r.dir = report_dir(o.what, o.note);
 	report_latest(r.dir);
 	run_all(&r);
+	if (o.valgrind && r.fatal)
+		valgrind_refused(r.dir);
 	if (o.gdb && (!o.on_fail || r.gdb_status)) {
 		if (o.on_fail)
 			report_all(&r, argc, argv);

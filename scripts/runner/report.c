@@ -82,13 +82,19 @@ static const char *interesting(const struct test *t)
 	return s;
 }
 
+/* The make target that runs tests in this way. */
+static const char *verb(const struct options *o)
+{
+	return !o->valgrind ? "run" : !strcmp(o->valgrind, "memcheck") ? "memcheck" : "profile";
+}
+
 /* What a make line needs to come to the same test again. */
 static char *make_words(const struct options *o, const struct test *t)
 {
 	struct buf b = { 0 };
 
 	buf_printf(&b, "T=%s", t->name);
-	if (o->profile && strcmp(o->profile, "fast"))
+	if (o->profile && strcmp(o->profile, "fast") && !o->valgrind)
 		buf_printf(&b, " PROFILE=%s", o->profile);
 	if (o->series)
 		buf_printf(&b, " S=%s", o->series);
@@ -122,8 +128,8 @@ void report_test(const struct run *r, const struct test *t)
 		char *words = make_words(r->opt, t);
 
 		indent(interesting(t), r->opt->verbose ? 1000 : TRACE_LINES);
-		printf("          rerun: make run %s\n", words);
-		if (!r->opt->gdb)
+		printf("          rerun: make %s %s\n", verb(r->opt), words);
+		if (!r->opt->gdb && !r->opt->valgrind)
 			printf("          gdb:   make gdb %s\n", words);
 		free(words);
 	}
@@ -409,14 +415,16 @@ static void write_repro(const struct run *r)
 		buf_printf(&b, " --counters");
 	if (o->isolate)
 		buf_printf(&b, " --isolate");
+	if (o->valgrind)
+		buf_printf(&b, " --valgrind %s", o->valgrind);
 	if (o->repeat > 1)
 		buf_printf(&b, " --repeat %d", o->repeat);
 	buf_printf(&b, " --what repro --tests ");
 	quote(&b, o->tests ? o->tests : "");
 	buf_printf(&b, " --append ");
 	quote(&b, o->append ? o->append : "");
-	buf_printf(&b, " \"$@\"\nfi\nexec make run PROFILE=%s SEED=%s SCALE=%g MEM=%ld T=", o->profile ? o->profile : "fast",
-		   o->seed, o->scale, o->mem_mb);
+	buf_printf(&b, " \"$@\"\nfi\nexec make %s PROFILE=%s SEED=%s SCALE=%g MEM=%ld T=", verb(o),
+		   o->profile ? o->profile : "fast", o->seed, o->scale, o->mem_mb);
 	quote(&b, o->tests ? o->tests : "");
 	buf_printf(&b, " S=");
 	quote(&b, o->series ? o->series : "");

@@ -46,6 +46,7 @@ struct boot {
 	int began;			/* last test that init announced, -1 before */
 	bool version, planned, done, powered_down, stop;
 	bool reported;			/* the test in progress made the kernel complain */
+	struct vg *vg;			/* memcheck's reports, NULL without it */
 	struct buf con, res;		/* unfinished lines */
 	struct buf kernel_log;		/* console text since the last begin marker */
 	enum report_kind first_report;
@@ -132,14 +133,54 @@ static char *report_reason(const struct boot *b, const char *trace)
 		       : xasprintf("%s: %.120s", word, b->first_what);
 }
 
+static bool is_gone(void *arg)
+{
+	struct boot *b = arg;
+
+	return guest_poll(&b->g);
+}
+
+/* Memcheck's reports outside tests. */
+static void take_outside(struct boot *b)
+{
+	struct run *r = b->run;
+	char *first;
+
+	r->n_boot_reports += valgrind_take(b->vg, NULL, &r->boot_reports, &first);
+	free(first);
+}
+
+/* Memcheck's reports on a test, if there are any; most it makes only once per boot, as other detectors do. */
+static bool take_memcheck(struct boot *b, struct test *t)
+{
+	char *first, *reason;
+	int n;
+
+	valgrind_wait(b->vg, t->name, is_gone, b);
+	n = valgrind_take(b->vg, t->name, &t->trace, &first);
+	if (n) {
+		reason = xasprintf("memcheck: %s", first);
+		t->status = ST_PENDING;
+		settle(b, t, ST_REPORT, reason);
+		free(reason);
+		b->stop = true;
+	}
+	free(first);
+	take_outside(b);
+	return n;
+}
+
 /* What is known of test @i is all there will be: print it, and end the boot if the kernel complained. */
 static void finish(struct boot *b, int i)
 {
 	struct test *t = &b->run->plan.tests[i];
 
+	bool memcheck = b->vg && take_memcheck(b, t);
+
 	if (b->reported || t->status == ST_TIMEOUT)
 		decode_text(b->kernel_log.s, &t->trace);
-	if (b->reported) {
+	/* What memcheck saw comes first, a crash may be what became of it. */
+	if (b->reported && !memcheck) {
 		char *reason = report_reason(b, t->trace.s);
 
 		t->status = ST_PENDING;
@@ -546,6 +587,8 @@ static int boot(struct worker *w, int first, int end)
 	b.nr = nr;
 	b.dir = xasprintf("%s/boot%d", r->dir, nr);
 	fprintf(b.console, "==== boot %d: tests %d to %d\n", nr, first + 1, end);
+	if (r->opt->valgrind && !strcmp(r->opt->valgrind, "memcheck"))
+		b.vg = valgrind_open(r->dir, nr);
 	err = guest_start(&b.g, r->opt, b.dir, text, w->cpu);
 	if (err)
 		die(EX_HOST, "df -h .; make doctor", strerror(-err), "cannot start a kernel in %s", b.dir);
@@ -591,6 +634,10 @@ static int boot(struct worker *w, int first, int end)
 		crashed(&b, timed_out);
 		check_power_off(&b, timed_out);
 	}
+	if (b.vg) {
+		take_outside(&b);
+		valgrind_close(b.vg);
+	}
 	pthread_mutex_unlock(&r->lock);
 	if (r->opt->coverage)
 		keep_counters(&b);
@@ -602,6 +649,67 @@ static int boot(struct worker *w, int first, int end)
 	free(b.dir);
 	free(text);
 	return b.seen_result < b.seen_console ? b.seen_result : b.seen_console;
+}
+
+/* A boot beside the one that runs test @i, which talks less than its pipes hold: only what its tool writes is of interest. */
+struct aside {
+	struct guest g;
+	char *dir;
+	int nr;
+};
+
+static void aside_start(struct run *r, int i, const char *tool, bool dry, struct aside *a)
+{
+	struct options o = *r->opt;
+	char *text = plan_text(r, i, i + 1);
+	int err;
+
+	pthread_mutex_lock(&r->lock);
+	a->nr = ++r->boots;
+	pthread_mutex_unlock(&r->lock);
+	a->dir = xasprintf("%s/boot%d", r->dir, a->nr);
+	o.valgrind = tool;
+	o.dry = dry;
+	err = guest_start(&a->g, &o, a->dir, text, -1);
+	if (err)
+		die(EX_HOST, "df -h .; make doctor", strerror(-err), "cannot start a kernel in %s", a->dir);
+	free(text);
+}
+
+static void aside_end(struct run *r, struct aside *a)
+{
+	double end = now() + (r->opt->boot_limit + r->opt->test_limit) * r->opt->scale;
+	struct pollfd p = { a->g.pidfd, POLLIN, 0 };
+
+	while (!guest_poll(&a->g) && now() < end && !interrupted)
+		poll(&p, 1, 100);
+	guest_kill(&a->g, a->dir);
+	remove_tree(a->dir);
+	free(a->dir);
+}
+
+/*
+ * Test @i thrice at once: cachegrind with the test, cachegrind without it, whose counts are subtracted, and kcalls, which
+ * looks at the test only.
+ */
+static int counted_boot(struct worker *w, int i)
+{
+	struct run *r = w->run;
+	struct test *t = &r->plan.tests[i];
+	struct aside dry, calls;
+	int next;
+
+	aside_start(r, i, "cachegrind", true, &dry);
+	aside_start(r, i, "kcalls", false, &calls);
+	next = boot(w, i, i + 1);
+	aside_end(r, &dry);
+	aside_end(r, &calls);
+	if (interrupted || r->fatal || went_wrong(t->status) || t->status == ST_SKIP)
+		return next;
+	pthread_mutex_lock(&r->lock);
+	ir_report(r->opt, r->dir, t, t->boot, dry.nr, calls.nr);
+	pthread_mutex_unlock(&r->lock);
+	return next;
 }
 
 /* Take the next piece of the list; false when there is none. */
@@ -648,7 +756,10 @@ static void *work(void *arg)
 
 	while (!interrupted && !r->fatal && next_piece(w, &next, &end)) {
 		while (next < end && !interrupted && !r->fatal) {
-			next = boot(w, next, end_of_boot(r, next, end));
+			if (r->opt->valgrind && !strcmp(r->opt->valgrind, "cachegrind"))
+				next = counted_boot(w, next);
+			else
+				next = boot(w, next, end_of_boot(r, next, end));
 			if (!w->deadline || now() <= w->deadline)
 				continue;
 			pthread_mutex_lock(&r->lock);

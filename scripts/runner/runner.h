@@ -118,6 +118,8 @@ void decode_init(const char *vmlinux);
 void decode_line(const char *line, struct buf *out);
 /* "file:line" of the first frame of @text that is not part of the kernel's panic and report machinery, or NULL; static storage. */
 const char *decode_culprit(const char *text);
+/* Path as the kernel's users write it: relative to the tree; static or part of @path. */
+const char *decode_short_path(const char *path);
 /* Stacks of every thread of a live process that may be traced, decoded, into @out. */
 void decode_process(pid_t pid, struct buf *out);
 void decode_end(void);
@@ -144,6 +146,8 @@ struct options {
 	bool isolate, shell, verbose, list, counters;
 	bool gdb, attach;		/* the guest runs under gdb; gdb on a guest that runs already */
 	bool on_fail;			/* --gdb: of all tests, stop at the first that fails */
+	const char *valgrind;		/* the tool that the guest runs under; NULL: none */
+	bool dry;			/* the test's program is started, and runs no test */
 	bool coverage;			/* keep the counters of each test in <run directory>/coverage/counters.* */
 	const char *probe;		/* addresses and lines: note which of them run in <run directory>/ran */
 	const char *note;		/* file that gets the run directory's name */
@@ -184,6 +188,33 @@ void gdb_terminal(bool back);
 void gdb_kill_kernel(const char *dir);
 /* gdb on the newest guest of this checkout that is still running, whoever started it; gdb's exit status. */
 int guest_attach(void);
+
+/* ---- valgrind.c: valgrind around a kernel ---- */
+
+/* Exits with EX_HOST or EX_USAGE if there is no valgrind that will do, or the kernel or its command line does not. */
+void valgrind_check(const struct options *o);
+/* The words before the kernel's own, in @argv; returns how many. @dir: of the boot, "…/boot7". */
+int valgrind_words(char **argv, const struct options *o, const char *dir);
+/* In the child that becomes valgrind. */
+void valgrind_env(const struct options *o);
+struct vg;
+/* The reports of boot @nr; before it is started. */
+struct vg *valgrind_open(const char *run_dir, int nr);
+/* Wait until the log says that @test has ended, or the kernel is gone, but not for long. */
+void valgrind_wait(struct vg *v, const char *test, bool (*gone)(void *), void *arg);
+/* Move the reports made while @test ran (NULL: outside tests) to the end of @out; returns how many, and in @first the kind and
+ * place of the first, malloc'ed. */
+int valgrind_take(struct vg *v, const char *test, struct buf *out, char **first);
+void valgrind_close(struct vg *v);
+/* Exits with EX_HOST if the first kernel did not come up because valgrind would not start it, in valgrind's own words. */
+void valgrind_refused(const char *run_dir);
+
+/* ---- ir.c: instructions of a test ---- */
+
+/* Subtract the counts of boot @dry from those of boot @boot, and take what kcalls wrote in boot @calls: as counters of @t, to
+ * profile.txt of the run directory, and the larger ones, or those of the functions that F= names with their lines, to the
+ * terminal. */
+void ir_report(const struct options *o, const char *run_dir, struct test *t, int boot, int dry, int calls);
 
 /* ---- run.c: boots until every test has its verdict ---- */
 

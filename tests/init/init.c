@@ -4,7 +4,7 @@
  *
  * Kernel command line: mmuml.mode=test|shell, mmuml.scale=N (time limits times N), mmuml.seed=N,
  * mmuml.coverage=1 (counters.c: the counters of each test to /host/counters), mmuml.counters=1 (count.c: what the kernel
- * counted over each test).
+ * counted over each test), mmuml.dry=1 (start the tests' programs, run no test).
  * The plan is /host/plan: one case a line, "NAME<tab>PROGRAM<tab>HARNESS-NAME<tab>SECONDS".
  * Markers "mmuml: begin NAME" and "mmuml: end NAME" go to the kernel log, so that the host can tell which
  * test a report of the kernel belongs to.
@@ -55,6 +55,7 @@ static int scale = 1;
 static bool counters;
 static char seed[32] = "1";
 static bool coverage;
+static bool dry;
 
 static void kmsg(const char *fmt, ...)
 {
@@ -63,8 +64,11 @@ static void kmsg(const char *fmt, ...)
 	int fd, n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(buf, sizeof(buf), fmt, ap);
+	n = vsnprintf(buf, sizeof(buf) - 1, fmt, ap);
 	va_end(ap);
+	n = n < (int)sizeof(buf) - 1 ? n : (int)sizeof(buf) - 2;
+	/* Without it the line is shown when the next one comes. */
+	buf[n++] = '\n';
 	fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
@@ -199,7 +203,7 @@ static struct test *read_plan(int *count)
  */
 static int start(const struct test *t, int out, pid_t *pid)
 {
-	char path[PATH_MAX], *argv[] = { t->program, "-r", t->harness, NULL };
+	char path[PATH_MAX], *argv[] = { t->program, "-r", dry ? "(none)" : t->harness, NULL };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	int err;
@@ -487,6 +491,8 @@ int main(int argc, char **argv)
 	coverage = cmdline_word("mmuml.coverage");
 	word = cmdline_word("mmuml.counters");
 	counters = word && !strcmp(word, "1");
+	word = cmdline_word("mmuml.dry");
+	dry = word && !strcmp(word, "1");
 	if (interactive) {
 		shell();
 	} else {
