@@ -27,7 +27,7 @@ memcheck_is_silent()
 bug_line()
 {
 	tree=build/trees/$(S=$BUGS scripts/tree.sh --name)
-	(cd "$tree" && grep -n "/\* $1 \*/" mm/seeded_bugs.c mm/rmap.c | cut -d: -f1,2 | head -n 1)
+	(cd "$tree" && grep -n "/\* $1 \*/" mm/seeded_bugs.c mm/rmap.c mm/vma_init.c | cut -d: -f1,2 | head -n 1)
 }
 
 # Each bug: charged to its test, at its line; nothing else is reported.

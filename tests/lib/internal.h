@@ -15,6 +15,11 @@ FILE *mm_proc_fopen(pid_t pid, const char *name);
 #define MM_PM_SWAP	(1ULL << 62)
 #define MM_PM_PRESENT	(1ULL << 63)
 int mm_pagemap(pid_t pid, const void *addr, uint64_t *entries, size_t n);
+/*
+ * Wait until nobody else can run: after its fork() of the test the harness breaks copies on write, kernel threads
+ * free what the test before has left, or hold a reference to an anon_vma while they walk.
+ */
+void mm_let_others_finish(void);
 /* Wait until the callbacks of call_rcu() that are pending now have run. */
 void mm_rcu_barrier(void);
 

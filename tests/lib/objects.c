@@ -43,6 +43,7 @@ static bool frees_late(void)
 
 struct mm_objects mm_objects(void)
 {
+	mm_let_others_finish();
 	if (frees_late())
 		mm_rcu_barrier();
 	return look();

@@ -61,11 +61,7 @@ long mm_meminfo(const char *name)
 	return len < 0 ? len : field(text, name, ':');
 }
 
-/*
- * Wait until nobody else can run: after its fork() of the test the harness breaks copies on write, kworkers
- * free what the test before has left.
- */
-static void let_others_finish(void)
+void mm_let_others_finish(void)
 {
 	char text[64];
 	int running;
@@ -85,7 +81,7 @@ long mm_vmstat(const char *name)
 	int err;
 
 	if (!settled)
-		let_others_finish();
+		mm_let_others_finish();
 	settled = true;
 	err = read_vmstat(now);
 	return err ? err : field(now, name, ' ');
@@ -97,7 +93,7 @@ struct mm_snap *mm_snap(void)
 
 	if (!s)
 		return NULL;
-	let_others_finish();
+	mm_let_others_finish();
 	if (!read_vmstat(s->text)) {
 		mm_delta(s, "nr_free_pages");
 		if (!read_vmstat(s->text))
@@ -166,7 +162,7 @@ void mm_rcu_barrier(void)
 
 void mm_settle(void)
 {
-	let_others_finish();
+	mm_let_others_finish();
 	mm_lru_drain();
 	mm_rcu_barrier();
 	/* What the callbacks freed may have gone through per-CPU counters and batches again. */
