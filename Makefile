@@ -13,7 +13,7 @@ LINUX	?=
 SCALE	?= $(if $(filter debug,$(PROFILE)),4,$(if $(filter valgrind,$(PROFILE)),10,1))
 SEED	?= 1
 REPEAT	?= 1
-MEM	?= $(if $(filter debug,$(PROFILE)),640,512)
+MEM	?= $(if $(filter debug valgrind,$(PROFILE)),640,512)
 ISOLATE	?=
 # make bench: also from nothing
 FULL	?=

@@ -263,7 +263,7 @@ count_lines()
 
 guest_memory()
 {
-	case $PROFILE in debug*) echo 640 ;; *) echo 512 ;; esac
+	case $PROFILE in debug* | valgrind) echo 640 ;; *) echo 512 ;; esac
 }
 
 scale()

@@ -147,6 +147,7 @@ struct options {
 	bool gdb, attach;		/* the guest runs under gdb; gdb on a guest that runs already */
 	bool on_fail;			/* --gdb: of all tests, stop at the first that fails */
 	const char *valgrind;		/* the tool that the guest runs under; NULL: none */
+	bool origins;			/* memcheck: remember where each undefined value came from, a third slower */
 	bool dry;			/* the test's program is started, and runs no test */
 	bool coverage;			/* keep the counters of each test in <run directory>/coverage/counters.* */
 	const char *probe;		/* addresses and lines: note which of them run in <run directory>/ran */

@@ -130,7 +130,7 @@ int valgrind_words(char **argv, const struct options *o, const char *dir)
 		argv[n++] = xasprintf("--xml-file=../memcheck.%s.xml", nr);
 		argv[n++] = xasprintf("--num-callers=24");
 		argv[n++] = xasprintf("--error-limit=no");
-		argv[n++] = xasprintf("--track-origins=yes");
+		argv[n++] = xasprintf("--track-origins=%s", o->origins ? "yes" : "no");
 		argv[n++] = xasprintf("--show-leak-kinds=definite");
 	} else if (!strcmp(o->valgrind, "kcalls")) {
 		argv[n++] = xasprintf("--out=../calls.%s", nr);

@@ -14,6 +14,7 @@ cd "$TOP"
 . tests/kit/gdb.sh
 . tests/kit/coverage.sh
 . tests/kit/compare.sh
+. tests/kit/valgrind.sh
 
 NAME=default
 OUT=build/trees/$NAME/build-fast
@@ -56,6 +57,7 @@ host_cases
 gdb_cases
 coverage_cases
 compare_cases
+valgrind_cases
 suite fast
 suite debug
 echo "$PASSED passed, $FAILED failed"
