@@ -92,16 +92,18 @@ whole()
 # The top directories of the changed files, if only sources of objects changed for which that is all kbuild would find out.
 changed_dirs()
 {
-	while read -r f; do
+	# No pipe behind the loop: its status would be lost, and with it what is not to be done the short way.
+	all=$(while read -r f; do
 		case $f in
 		../mm/*.c | ../fs/*.c | ../kernel/*.c | ../lib/*.c | ../block/*.c | ../io_uring/*.c | ../ipc/*.c) ;;
-		*) return 1 ;;
+		*) exit 1 ;;
 		esac
 		obj=${f#../}
 		obj=${obj%.c}.o
-		[ -f "$out/$obj" ] && [ -f "$tree/${f#../}" ] || return 1
+		[ -f "$out/$obj" ] && [ -f "$tree/${f#../}" ] || exit 1
 		echo "${obj%%/*}"
-	done < "$out/.changed" | sort -u
+	done < "$out/.changed") || return 1
+	echo "$all" | sort -u
 }
 
 # saved TARGET: the command that kbuild ran to make it, as it keeps it in .TARGET.cmd.
