@@ -168,16 +168,15 @@ static int append_args(char **argv, int n, const struct options *o)
 /* --probe: the program beside the runner that starts the kernel with breakpoints; the run directory is one above. */
 static void add_probe(char **argv, const struct options *o)
 {
-	char *self = realpath("/proc/self/exe", NULL), *code = realpath(o->probe, NULL);
+	char *code = realpath(o->probe, NULL);
 	int n = 0;
 
-	if (!self || !code)
+	if (!code)
 		die(EX_USAGE, "mmuml-run --help", strerror(errno), "--probe %s", o->probe);
-	*strrchr(self, '/') = '\0';
 	while (argv[n])
 		n++;
 	memmove(argv + 3, argv, (n + 1) * sizeof(*argv));
-	argv[0] = xasprintf("%s/mmuml-probe", self);
+	argv[0] = beside_self("mmuml-probe");
 	argv[1] = code;
 	argv[2] = "../ran";
 }

@@ -27,6 +27,8 @@ void buf_add(struct buf *b, const char *s, size_t len);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_free(struct buf *b);
 void *xcalloc(size_t n, size_t size);
+/* The path of what was built beside the program that runs, malloc'ed. */
+char *beside_self(const char *name);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 double now(void);		/* monotonic seconds */
 

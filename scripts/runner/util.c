@@ -26,6 +26,16 @@ void *xcalloc(size_t n, size_t size)
 	return oom(calloc(n, size));
 }
 
+char *beside_self(const char *name)
+{
+	char *self = oom(realpath("/proc/self/exe", NULL)), *path;
+
+	*strrchr(self, '/') = '\0';
+	path = xasprintf("%s/%s", self, name);
+	free(self);
+	return path;
+}
+
 char *xasprintf(const char *fmt, ...)
 {
 	va_list ap;

@@ -60,16 +60,8 @@ static int version(void)
 	return major * 100 + minor;
 }
 
-/* Where kcalls lies: valgrind takes its tools from one directory. */
-static char *kcalls_dir(void)
-{
-	char *self = realpath("/proc/self/exe", NULL), *dir;
-
-	*strrchr(self, '/') = '\0';
-	dir = xasprintf("%s/valgrind", self);
-	free(self);
-	return dir;
-}
+/* Where kcalls lies, beside the runner: valgrind takes its tools from one directory. */
+#define KCALLS_DIR	"valgrind"
 
 void valgrind_check(const struct options *o)
 {
@@ -96,19 +88,17 @@ void valgrind_check(const struct options *o)
 	free(dir);
 	if (!strcmp(o->valgrind, "memcheck"))
 		return;
-	dir = kcalls_dir();
-	path = xasprintf("%s/kcalls-amd64-linux", dir);
+	path = beside_self(KCALLS_DIR "/kcalls-amd64-linux");
 	if (access(path, X_OK))
 		die(EX_HOST, "make deps  (package valgrind), then make host", "it is built where valgrind's libcoregrind is",
 		    "no %s", path);
 	free(path);
-	free(dir);
 }
 
 void valgrind_env(const struct options *o)
 {
 	if (!strcmp(o->valgrind, "kcalls"))
-		setenv("VALGRIND_LIB", kcalls_dir(), 1);
+		setenv("VALGRIND_LIB", beside_self(KCALLS_DIR), 1);
 }
 
 int valgrind_words(char **argv, const struct options *o, const char *dir)
