@@ -194,7 +194,7 @@ static VG_REGPARM(2) void enter(struct block *b, Addr sp)
 	struct stack *s;
 
 	settle();
-	if (!current || current->id != id) {
+	if (current->id != id) {
 		current = find_stack(id);
 		switched = True;
 	}

@@ -28,6 +28,7 @@ prepare()
 	echo "  CHECK   build (fast)"
 	make build
 	make kernel PROFILE=coverage
+	make kernel PROFILE=valgrind
 	make -s -j"$(nproc)" -C scripts/runner OUT="$TOP/build/host-asan" ASAN=1
 }
 

@@ -20,7 +20,6 @@ vg_run()
 # Leaks are looked for, too: a report outside the tests is none that can be passed over.
 memcheck_is_silent()
 {
-	make kernel PROFILE=valgrind
 	expect 0 vg_run memcheck --tests "$QUIET"
 	says "mmuml: PASS "
 	same "$(stat -c %s "$CHECK/run/out/latest/memcheck.txt")" 0 "size of memcheck.txt"
@@ -77,7 +76,6 @@ ir()
 
 profile_is_exact()
 {
-	make kernel PROFILE=valgrind
 	for i in 1 2 3; do
 		expect 0 vg_run cachegrind --tests $ONE
 		ir "$CHECK/run/out/latest/results.json" > "$CHECK/ir.$i"
