@@ -85,6 +85,13 @@ struct mm_page {
 int mm_page(pid_t pid, const void *addr, struct mm_page *page);
 /* Its PFN, or 0 if it is not present. */
 uint64_t mm_pfn(pid_t pid, const void *addr);
+/* Whether an entry of pagemap is a migration entry: it looks like a page on a swap device that is not there. */
+static inline bool mm_entry_migrating(uint64_t entry)
+{
+	return entry >> 62 == 1 && entry & 0x1f;
+}
+/* How many of @n pages from @addr are on their way to another frame, by the open /proc/PID/pagemap @fd; or -errno. */
+long mm_count_migrating(int fd, const void *addr, size_t n);
 /* PFNs of @n pages from @addr into @pfns (0 where not present). */
 int mm_pfns(pid_t pid, const void *addr, uint64_t *pfns, size_t n);
 /* How many pages of the range are present / swapped out. */
@@ -264,6 +271,13 @@ unsigned int mm_tree_level(const struct mm_tree *t, unsigned int i); /* 1 = chil
 int mm_tree_call(struct mm_tree *t, unsigned int i, int (*fn)(void *arg), void *arg);
 int mm_tree_kill(struct mm_tree *t, unsigned int i);	/* let node @i exit; its descendants stay */
 void mm_tree_end(struct mm_tree *t);			/* all of them exit, waited for */
+
+/* ---- who runs when, on one CPU (turns.c) ---- */
+
+/* SCHED_FIFO for the caller's thread; 0 or -errno. */
+int mm_set_fifo(int priority);
+/* Sleep less than a second; the end takes the CPU from any thread of lower priority, wherever that is. */
+void mm_nap(long ns);
 
 /* ---- fault injection: Documentation/fault-injection/fault-injection.rst, /proc/self/fail-nth (fail.c) ---- */
 

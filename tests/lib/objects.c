@@ -25,8 +25,8 @@ static struct mm_objects look(void)
 
 /*
  * The kernel frees all three at once, but SLUB_RCU_DEBUG delays that by a grace period for caches with
- * SLAB_TYPESAFE_BY_RCU. Waiting for one is slow, so it is done only where KASAN, which that needs, has made room
- * for its records in each object.
+ * SLAB_TYPESAFE_BY_RCU. Waiting for one is slow, so it is done only where KASAN or the hooks for memcheck, one of which
+ * that needs, have made room behind each object.
  */
 static bool frees_late(void)
 {

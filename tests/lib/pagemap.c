@@ -40,6 +40,23 @@ static int read_entries(int fd, const void *addr, uint64_t *entries, size_t n)
 	return 0;
 }
 
+long mm_count_migrating(int fd, const void *addr, size_t n)
+{
+	uint64_t entries[BATCH];
+	long migrating = 0;
+
+	for (size_t done = 0; done < n; done += BATCH) {
+		size_t now = n - done < BATCH ? n - done : BATCH;
+		int err = read_entries(fd, (const char *)addr + done * PAGE, entries, now);
+
+		if (err)
+			return err;
+		for (size_t i = 0; i < now; i++)
+			migrating += mm_entry_migrating(entries[i]);
+	}
+	return migrating;
+}
+
 int mm_pagemap(pid_t pid, const void *addr, uint64_t *entries, size_t n)
 {
 	int fd = mm_proc_open(pid, "pagemap");

@@ -6,8 +6,6 @@
  */
 #include "kselftest_harness.h"
 #include <fcntl.h>
-#include <sched.h>
-#include <time.h>
 #include <unistd.h>
 #include <linux/kernel-page-flags.h>
 
@@ -148,30 +146,10 @@ enum stage { BORN, MAY_FILL, FILLED };
 
 static char *region;
 
-static void nap(void)
-{
-	struct timespec t = { .tv_nsec = NAP_NS };
-
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
-}
-
 static void wait_stage(int stage)
 {
 	while (control->stage < stage)
-		nap();
-}
-
-/* Migration entries look like pages on a swap device that is not there. */
-static int count_migrating(int pagemap)
-{
-	uint64_t entries[FEW];
-	int n = 0;
-
-	if (pread(pagemap, entries, sizeof(entries), (uintptr_t)region / PAGE * 8) != sizeof(entries))
-		_exit(2);
-	for (int i = 0; i < FEW; i++)
-		n += entries[i] >> 62 == 1 && entries[i] & 0x1f;
-	return n;
+		mm_nap(NAP_NS);
 }
 
 static void owner_unmaps(void)
@@ -195,22 +173,23 @@ static void owner_unmaps_half(void)
 /* The pages are the child's alone, and of its own anon_vma; the root is its parent's. */
 static void __attribute__((noreturn)) run_owner(void (*act)(void))
 {
-	const struct sched_param fifo = { .sched_priority = 1 };
 	int pagemap = open("/proc/self/pagemap", O_RDONLY);
 	char *spare = mm_map_aligned(SPARE * PAGE, PAGE);
 
-	if (sched_setscheduler(0, SCHED_FIFO, &fifo))
+	if (mm_set_fifo(1))
 		_exit(2);
 	wait_stage(MAY_FILL);
 	mm_fill(region, SIZE, 1);
 	mm_touch_write(spare, SPARE * PAGE);
 	control->stage = FILLED;
 	while (!control->stop && !control->met) {
-		control->met = count_migrating(pagemap);
+		control->met = mm_count_migrating(pagemap, region, FEW);
+		if (control->met < 0)
+			_exit(2);
 		if (control->met)
 			act();
 		else
-			nap();
+			mm_nap(NAP_NS);
 	}
 	_exit(0);
 }

@@ -9,7 +9,6 @@
 #include "kselftest_harness.h"
 #include <fcntl.h>
 #include <sched.h>
-#include <time.h>
 #include <unistd.h>
 #include <linux/falloc.h>
 
@@ -176,33 +175,12 @@ FIXTURE_TEARDOWN(race)
 	munmap(race, sizeof(*race));
 }
 
-static void nap(long ns)
-{
-	struct timespec t = { .tv_nsec = ns };
-
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
-}
-
-/* Migration entries in the caller's page table: they look like pages on a swap device that is not there. */
-static long migrating(int pagemap)
-{
-	uint64_t entries[N];
-	long n = 0;
-
-	if (pread(pagemap, entries, sizeof(entries), (uintptr_t)region / PAGE * 8) != sizeof(entries))
-		return 0;
-	for (int i = 0; i < N; i++)
-		n += entries[i] >> 62 == 1 && entries[i] & 0x1f;
-	return n;
-}
-
 /*
  * Naps, and steps: when pages are in between, and seldom otherwise; until compaction is over, or was here and
  * has gone on, or the steps are enough.
  */
 static void __attribute__((noreturn)) run_race(bool (*step)(int i), int most, bool copy)
 {
-	const struct sched_param fifo = { .sched_priority = 1 };
 	int pagemap = open("/proc/self/pagemap", O_RDONLY);
 	int naps = 0, steps = 0, quiet = 0;
 	bool seen = false;
@@ -210,20 +188,22 @@ static void __attribute__((noreturn)) run_race(bool (*step)(int i), int most, bo
 
 	if (copy)
 		mm_fill(region, LEN, 1);
-	if (sched_setscheduler(0, SCHED_FIFO, &fifo))
+	if (mm_set_fifo(1))
 		_exit(1);
 	race->ready = true;
 	if (read(race->start[0], &go, 1) != 1)
 		_exit(1);
 	for (; !race->stop && steps < most && !(seen && quiet > QUIET); naps++) {
-		long met = migrating(pagemap);
+		long met = mm_count_migrating(pagemap, region, N);
 
+		if (met < 0)
+			_exit(1);
 		race->entries += met;
 		seen |= met;
 		quiet = met ? 0 : quiet + 1;
 		if (met || (naps % SELDOM == 0 && steps < most / 2))
 			race->wrong += !step(steps++);
-		nap(quiet > QUIET ? LONG_NAP_NS : NAP_NS);
+		mm_nap(quiet > QUIET ? LONG_NAP_NS : NAP_NS);
 	}
 	race->steps += steps;
 	_exit(0);

@@ -11,10 +11,9 @@
  */
 #include "kselftest_harness.h"
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <sched.h>
+#include <linux/futex.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "mm.h"
@@ -44,30 +43,15 @@ static struct control {
  */
 static char *front, *region, *aside, *spare;
 
-static void nap(long ns)
-{
-	struct timespec t = { .tv_nsec = ns };
-
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
-}
-
 static void set_fifo(int priority)
 {
-	const struct sched_param param = { .sched_priority = priority };
-
-	if (sched_setscheduler(0, SCHED_FIFO, &param))
+	if (mm_set_fifo(priority))
 		_exit(2);
 }
 
 static bool is_present(uint64_t entry)
 {
 	return entry >> 63;
-}
-
-/* A migration entry looks like a page on a swap device that is not there. */
-static bool is_migrating(uint64_t entry)
-{
-	return entry >> 62 == 1 && entry & 0x1f;
 }
 
 static bool read_entries(int pagemap, const char *p, uint64_t *entries)
@@ -78,13 +62,10 @@ static bool read_entries(int pagemap, const char *p, uint64_t *entries)
 static long count_migrating(const char *p)
 {
 	int pagemap = open("/proc/self/pagemap", O_RDONLY);
-	uint64_t entries[N];
-	long n = 0;
+	long n = mm_count_migrating(pagemap, p, N);
 
-	if (!read_entries(pagemap, p, entries))
+	if (n < 0)
 		_exit(2);
-	for (int i = 0; i < N; i++)
-		n += is_migrating(entries[i]);
 	close(pagemap);
 	return n;
 }
@@ -233,8 +214,8 @@ static bool walk_is_between(int first, int last, bool back)
 	if (!read_entries(first, region, a) || !read_entries(last, aside, b))
 		_exit(2);
 	for (int i = 0; i < N; i++)
-		if ((is_present(a[i]) && is_migrating(b[i])) ||
-		    (!back && is_migrating(a[i]) && is_present(b[i])))
+		if ((is_present(a[i]) && mm_entry_migrating(b[i])) ||
+		    (!back && mm_entry_migrating(a[i]) && is_present(b[i])))
 			return true;
 	return false;
 }
@@ -249,7 +230,7 @@ static void __attribute__((noreturn)) run_watcher(void (*strike)(void), bool bac
 	set_fifo(PRIO_WATCHER);
 	control->ready++;
 	while (!control->set)
-		nap(LONG_NAP_NS);
+		mm_nap(LONG_NAP_NS);
 	/* Now, so that the walk finds the new VMA after those of all others. */
 	if (mremap(region, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, aside) != aside)
 		_exit(2);
@@ -260,11 +241,11 @@ static void __attribute__((noreturn)) run_watcher(void (*strike)(void), bool bac
 			control->struck = 1;
 			strike();
 		} else {
-			nap(NAP_NS);
+			mm_nap(NAP_NS);
 		}
 	}
 	while (!control->stop)
-		nap(LONG_NAP_NS);
+		mm_nap(LONG_NAP_NS);
 	/* To touch a page that never came back would be to wait for ever. */
 	control->left = count_migrating(aside);
 	if (!control->left)
@@ -329,7 +310,7 @@ static bool run_round(struct __test_metadata *_metadata, FIXTURE_DATA(sharers) *
 	mm_stage_open(self->stage);
 	EXPECT_EQ(0, mm_compact());
 	while (control->struck && variant->act && control->done < SHARERS)
-		nap(LONG_NAP_NS);
+		mm_nap(LONG_NAP_NS);
 	control->stop = true;
 	EXPECT_EQ(self->watcher, waitpid(self->watcher, &status, 0));
 	self->watcher = 0;

@@ -9,9 +9,7 @@
 #include "kselftest_harness.h"
 #include <linux/falloc.h>
 #include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
-#include <time.h>
 #include "mremap.h"
 
 #define PMDS		256
@@ -139,25 +137,17 @@ static bool step_reclaim(long move)
 	return true;
 }
 
-static void nap(void)
-{
-	struct timespec t = { .tv_nsec = NAP_NS * (1 + mm_rand(&race.seed) % 4) };
-
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
-}
-
 static void *other_thread(void *arg)
 {
-	const struct sched_param fifo = { .sched_priority = 1 };
 	bool (*const *step)(long move) = arg;
 	long last = -1;
 
-	if (sched_setscheduler(0, SCHED_FIFO, &fifo)) {
+	if (mm_set_fifo(1)) {
 		race.wrong++;
 		return NULL;
 	}
 	while (!race.stop) {
-		nap();
+		mm_nap(NAP_NS * (1 + mm_rand(&race.seed) % 4));
 		/* Once in a move: after that there is nothing to take. */
 		if (!race.moving || race.moves == last)
 			continue;

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -62,7 +61,6 @@ static void move(struct shared *s, char *p, char *aside)
 
 FIXTURE_SETUP(contended)
 {
-	struct sched_param first = { .sched_priority = 1 };
 	int fd;
 
 	NEED(mm_need_swap());
@@ -92,7 +90,7 @@ FIXTURE_SETUP(contended)
 	for (int i = 0; i < 1000 && !__atomic_load_n(&self->shared->moves, __ATOMIC_SEQ_CST); i++)
 		usleep(1000);
 	ASSERT_LE(1, self->shared->moves);
-	ASSERT_EQ(0, sched_setscheduler(0, SCHED_FIFO, &first));
+	ASSERT_EQ(0, mm_set_fifo(1));
 }
 
 FIXTURE_TEARDOWN(contended)

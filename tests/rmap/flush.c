@@ -7,9 +7,7 @@
  * from an madvise() that gives up its spinlock every few pages.
  */
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -30,13 +28,6 @@ static struct {
 	uint64_t seed;
 } both;
 
-static void nap(void)
-{
-	struct timespec t = { .tv_nsec = NAP_NS * (1 + mm_rand(&both.seed) % 4) };
-
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
-}
-
 /* The file loses its pages: who reads them gets SIGBUS, at once. */
 static void truncate_it(void)
 {
@@ -49,16 +40,15 @@ static void truncate_it(void)
 
 static void *truncater(void *arg)
 {
-	const struct sched_param fifo = { .sched_priority = 1 };
 	long last = -1;
 
 	(void)arg;
-	if (sched_setscheduler(0, SCHED_FIFO, &fifo)) {
+	if (mm_set_fifo(1)) {
 		both.wrong++;
 		return NULL;
 	}
 	while (!both.stop) {
-		nap();
+		mm_nap(NAP_NS * (1 + mm_rand(&both.seed) % 4));
 		if (!both.giving || both.round == last)
 			continue;
 		last = both.round;
