@@ -71,9 +71,14 @@ static uint64_t frame(struct walk *w)
 	return pfn;
 }
 
+/* Migration gives up (EBUSY) on a page that somebody else, compaction say, has a reference to for a moment. */
 static int soft_offline(struct walk *w)
 {
-	return madvise(w->p, PAGE, MADV_SOFT_OFFLINE) ? -errno : 0;
+	int err, tries = 3;
+
+	while ((err = madvise(w->p, PAGE, MADV_SOFT_OFFLINE) ? -errno : 0) == -EBUSY && --tries)
+		usleep(1000);
+	return err;
 }
 
 static void same_frame(struct walk *w)

@@ -50,17 +50,6 @@ static long field(const char *text, const char *name, char sep)
 	return -ENOENT;
 }
 
-
-long mm_meminfo(const char *name)
-{
-	char text[8 * KB];
-	ssize_t len;
-
-	mm_write_file("/proc/sys/vm/stat_refresh", "1");
-	len = mm_read_file("/proc/meminfo", text, sizeof(text));
-	return len < 0 ? len : field(text, name, ':');
-}
-
 void mm_let_others_finish(void)
 {
 	char text[64];
@@ -74,15 +63,35 @@ void mm_let_others_finish(void)
 	}
 }
 
-/* The first look waits for the others: a copy that the harness breaks later would count as the test's. */
-long mm_vmstat(const char *name)
+/*
+ * The first look waits for the others: a copy that the harness breaks later, or memory that a process gives back as it
+ * ends, would count as the test's.
+ */
+static void first_look(void)
 {
 	static bool settled;
-	int err;
 
 	if (!settled)
 		mm_let_others_finish();
 	settled = true;
+}
+
+long mm_meminfo(const char *name)
+{
+	char text[8 * KB];
+	ssize_t len;
+
+	first_look();
+	mm_write_file("/proc/sys/vm/stat_refresh", "1");
+	len = mm_read_file("/proc/meminfo", text, sizeof(text));
+	return len < 0 ? len : field(text, name, ':');
+}
+
+long mm_vmstat(const char *name)
+{
+	int err;
+
+	first_look();
 	err = read_vmstat(now);
 	return err ? err : field(now, name, ' ');
 }
