@@ -15,6 +15,8 @@
 
 #include "runner.h"
 
+#define MOST_PADDING	64		/* bytes behind a function; assembler code, whose symbols have no size, is not looked for */
+
 static const char *kernel;
 static Dwfl *offline;
 static bool failed;
@@ -241,10 +243,39 @@ static void annotate(GElf_Addr addr, bool exact, struct buf *out)
 	}
 }
 
+/* The address of "func+0x12/0x34", the last word of @line (printk's %pS); 0 if it is none, or the kernel has no such function. */
+static GElf_Addr named_address(const char *line)
+{
+	const char *word = line + strlen(line);
+	unsigned long off, size;
+	Dwfl_Module *mod;
+	size_t len;
+	int used = 0;
+
+	while (word > line && word[-1] != ' ')
+		word--;
+	len = strcspn(word, "+");
+	if (sscanf(word + len, "+0x%lx/0x%lx%n", &off, &size, &used) != 2 || word[len + used] || !ready())
+		return 0;
+	mod = dwfl_addrmodule(offline, text_start);
+	for (int i = mod ? dwfl_module_getsymtab(mod) : 0; --i > 0;) {
+		GElf_Addr addr;
+		GElf_Sym sym;
+		const char *name = dwfl_module_getsym_info(mod, i, &sym, &addr, NULL, NULL, NULL);
+
+		/* A local function's name may be another's, too; kallsyms counts the padding to the next one as well. */
+		if (name && !strncmp(name, word, len) && !name[len] && size - sym.st_size < MOST_PADDING &&
+		    addr >= text_start && addr < text_end)
+			return addr + off;
+	}
+	return 0;
+}
+
 void decode_line(const char *line, struct buf *out)
 {
 	GElf_Addr pending = 0;		/* in brackets: said again behind the "?", or described at the end */
 	const char *s = line;
+	bool decoded = false;
 
 	while (*s) {
 		const char *start = s;
@@ -256,6 +287,7 @@ void decode_line(const char *line, struct buf *out)
 			continue;
 		}
 		buf_add(out, start, s - start);
+		decoded = true;
 		if (bracket) {
 			pending = addr;
 		} else {
@@ -264,8 +296,10 @@ void decode_line(const char *line, struct buf *out)
 				pending = 0;
 		}
 	}
+	if (!pending && !decoded)
+		pending = named_address(line);
 	if (pending)
-		annotate(pending, false, out);
+		annotate(pending, !strncmp(line, "RIP: ", 5), out);
 }
 
 const char *decode_culprit(const char *text)
@@ -275,7 +309,9 @@ const char *decode_culprit(const char *text)
 		"__kasan", "print_report", "__asan", "check_", "dump_trace", "_dump", "print_", "segv", "sig_handler",
 		"hard_handler", "__ubsan", "ubsan_", "lockdep", "__lock_acquire", "lock_acquire", "_raw_", "__raw_",
 		"oops", "die", "exc_", "bad_", "__stack_chk", "fortify_panic", "__fortify", "relay_signal", "bust_",
-		"check_memory", "__might_", "do_trap", "lkdtm_do_action", "memcpy", "memset", "__assert",
+		"check_memory", "__might_", "do_trap", "lkdtm_do_action", "memcpy", "memset", "__assert", "save_stack_trace",
+		"save_trace", "stack_trace_save", "set_track", "__alloc_object", "__create_object", "kmemleak_",
+		"kmem_cache_alloc", "__kmalloc", "kmalloc_",
 	};
 	static char place[256];
 	const char *p = text;

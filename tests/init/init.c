@@ -35,6 +35,7 @@
 #include "counters.h"
 
 #define RESULT_TTY	"/dev/ttyS0"
+#define KMEMLEAK	"/sys/kernel/debug/kmemleak"
 #define SKIP_CODE	4		/* KSFT_SKIP of kselftest.h */
 #define HELD_MAX	(256 * 1024)	/* output of one test that is kept */
 
@@ -399,6 +400,28 @@ static void idle_windows(char *held)
 	}
 }
 
+/*
+ * Objects that nothing leads to any more, with the stacks that allocated them, into the kernel's log. Twice: kmemleak
+ * (Documentation/dev-tools/kmemleak.rst) reports what is five seconds old and did not change between two scans.
+ */
+static void look_for_leaks(void)
+{
+	char *line = NULL;
+	size_t size = 0;
+	FILE *f;
+
+	if (access(KMEMLEAK, W_OK))
+		return;
+	put_file(KMEMLEAK, "scan");
+	put_file(KMEMLEAK, "scan");
+	f = fopen(KMEMLEAK, "re");
+	while (f && getline(&line, &size, f) > 0)
+		kmsg("<4>%.*s", (int)strcspn(line, "\n"), line);
+	if (f)
+		fclose(f);
+	free(line);
+}
+
 static void run_tests(void)
 {
 	static char held[HELD_MAX + 4096];
@@ -420,6 +443,7 @@ static void run_tests(void)
 		counters_take(tests[i].name);
 		report(i + 1, &tests[i], held, len, &o);
 	}
+	look_for_leaks();
 	fprintf(result, "# done %d\n", n);
 	fflush(result);
 	tcdrain(fileno(result));

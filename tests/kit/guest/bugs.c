@@ -105,10 +105,42 @@ TEST(vmalloc_uninit)
 	set_off(_metadata, "vmalloc_uninit");
 }
 
+static int nothing(void *arg)
+{
+	return !!arg;
+}
+
 /* an anon_vma_chain is forgotten */
 TEST(avc_leak)
 {
 	set_off(_metadata, "avc_leak");
+	if (access("/sys/kernel/debug/kmemleak", F_OK))
+		return;
+	/*
+	 * kmemleak, which init asks in the end, reports what is older than five seconds if its address stands nowhere, not
+	 * even among the free places of SLUB: others that are freed take its place there.
+	 */
+	for (int i = 0; i < 32; i++)
+		EXPECT_EQ(0, mm_in_child(nothing, NULL));
+	sleep(6);
+}
+
+/* a member of a slab object is written behind its end, inside the object */
+TEST(member_overrun)
+{
+	set_off(_metadata, "member_overrun");
+}
+
+/* a number is shifted by more bits than it has */
+TEST(shift)
+{
+	set_off(_metadata, "shift");
+}
+
+/* two locks are taken in one order, and then in the other */
+TEST(lock_order)
+{
+	set_off(_metadata, "lock_order");
 }
 
 TEST_HARNESS_MAIN
