@@ -310,8 +310,8 @@ const char *decode_culprit(const char *text)
 		"hard_handler", "__ubsan", "ubsan_", "lockdep", "__lock_acquire", "lock_acquire", "_raw_", "__raw_",
 		"oops", "die", "exc_", "bad_", "__stack_chk", "fortify_panic", "__fortify", "relay_signal", "bust_",
 		"check_memory", "__might_", "do_trap", "lkdtm_do_action", "memcpy", "memset", "__assert", "save_stack_trace",
-		"save_trace", "stack_trace_save", "set_track", "__alloc_object", "__create_object", "kmemleak_",
-		"kmem_cache_alloc", "__kmalloc", "kmalloc_",
+		"save_trace", "stack_trace_save", "set_track", "__alloc_object", "__create_object", "create_object", "kmemleak_",
+		"kmem_cache_alloc", "__kmalloc", "kmalloc_", "slab_alloc", "slab_post_alloc",
 	};
 	static char place[256];
 	const char *p = text;

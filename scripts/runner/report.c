@@ -552,7 +552,9 @@ int report_all(struct run *r, int argc, char **argv)
 	if (r->fatal || r->n_boot_reports) {
 		if (r->boot_reports.s)
 			indent(r->boot_reports.s, TRACE_LINES);
-		console_tail(r);
+		/* A report says it all, and decoded. */
+		if (r->fatal_status != ST_REPORT)
+			console_tail(r);
 	}
 	write_ktap(r);
 	write_json(r, line, code);

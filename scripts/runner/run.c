@@ -108,7 +108,7 @@ static char *report_reason(const struct boot *b, const char *trace)
 	char place[128];
 
 	if (b->first_report == RP_KASAN || b->first_report == RP_UBSAN || b->first_report == RP_LOCKDEP ||
-	    b->first_report == RP_BADPAGE || b->first_report == RP_HUNG) {
+	    b->first_report == RP_BADPAGE || b->first_report == RP_HUNG || b->first_report == RP_KMEMLEAK) {
 		culprit = decode_culprit(trace ? trace : "");
 		return culprit ? xasprintf("%s: %.80s: %s", word, b->first_what, culprit)
 			       : xasprintf("%s: %.120s", word, b->first_what);
@@ -494,19 +494,22 @@ static void crashed(struct boot *b, bool timed_out)
 static void check_power_off(struct boot *b, bool timed_out)
 {
 	struct run *r = b->run;
+	struct buf log = { 0 };
 
 	if (!b->done || b->stop || r->fatal)
 		return;
+	decode_text(b->kernel_log.s, &log);
 	if (timed_out)
 		r->fatal = xasprintf("no power-off after the last test");
 	else if (b->first_report != RP_NONE)
-		r->fatal = xasprintf("power-off: %s", report_reason(b, NULL));
+		r->fatal = xasprintf("power-off: %s", report_reason(b, log.s));
 	else if (!b->powered_down || !WIFEXITED(b->g.status) || WEXITSTATUS(b->g.status))
 		r->fatal = xasprintf("the kernel did not end with a clean power-off");
-	else
-		return;
-	r->fatal_status = timed_out ? ST_TIMEOUT : ST_REPORT;
-	decode_text(b->kernel_log.s, &r->boot_reports);
+	if (r->fatal) {
+		r->fatal_status = timed_out ? ST_TIMEOUT : ST_REPORT;
+		buf_add(&r->boot_reports, log.s, log.len);
+	}
+	buf_free(&log);
 }
 
 /* gdb is gone: its status decides, unless all tests were to run and did. */

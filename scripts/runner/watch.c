@@ -83,7 +83,12 @@ void watch_line(const char *line, struct report *out)
 			s += n;
 		else if (!strncmp(s, "Kernel panic - not syncing: ", 28))
 			s += 28;
+		else if (out->kind == RP_KMEMLEAK)
+			s += n;
 		snprintf(out->what, sizeof(out->what), "%s", s);
+		/* " (see /sys/kernel/debug/kmemleak)": init has. */
+		if (out->kind == RP_KMEMLEAK && strstr(out->what, " (see "))
+			*strstr(out->what, " (see ") = '\0';
 		return;
 	}
 }

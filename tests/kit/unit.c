@@ -117,7 +117,7 @@ static const struct watch_case watch_cases[] = {
 	{ "INFO: task came home", RP_NONE, "" },
 	{ "rcu: INFO: rcu_preempt self-detected stall on CPU", RP_STALL, "rcu: INFO: rcu_preempt self-detected stall on CPU" },
 	{ "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)", RP_KMEMLEAK,
-	  "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)" },
+	  "2 new suspected memory leaks" },
 	{ "kmemleak: Kernel memory leak detector initialized", RP_NONE, "" },
 	{ "reboot: Power down", RP_POWER_DOWN, "reboot: Power down" },
 	{ "Linux version 7.2.12-mmuml", RP_NONE, "" },
