@@ -58,16 +58,6 @@ static int split(char *line, char **words)
 	}
 }
 
-static void *grow(void *array, int n, size_t size)
-{
-	void *p = realloc(array, (n + 1) * size);
-
-	if (!p)
-		die(EX_HOST, NULL, NULL, "out of memory");
-	memset((char *)p + n * size, 0, size);
-	return p;
-}
-
 /* One term; false if it is none. */
 static bool parse_term(struct term *t, const char *word)
 {

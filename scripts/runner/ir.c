@@ -25,7 +25,7 @@ struct place {
 struct counts {
 	void *tree;		/* of struct place, by fn, file, line */
 	struct place **all;
-	size_t nr, cap;
+	size_t nr;
 };
 
 static int compare(const void *a, const void *b)
@@ -52,12 +52,7 @@ static struct place *find(struct counts *c, const char *fn, const char *file, lo
 	p = xcalloc(1, sizeof(*p));
 	*p = (struct place){ .fn = xasprintf("%s", fn), .file = xasprintf("%s", file), .line = line };
 	*at = p;
-	if (c->nr == c->cap) {
-		c->cap = c->cap ? 2 * c->cap : 4096;
-		c->all = realloc(c->all, c->cap * sizeof(*c->all));
-		if (!c->all)
-			die(EX_HOST, NULL, NULL, "out of memory");
-	}
+	c->all = grow(c->all, c->nr, sizeof(*c->all));
 	c->all[c->nr++] = p;
 	return p;
 }
@@ -287,9 +282,7 @@ static struct whole *read_whole_calls(const char *path, size_t *nr)
 		if (sscanf(line, "# %127s %ld %ld", w.fn, &w.calls, &w.n) == 3 || strncmp(line, "fl=", 3) || !w.n)
 			continue;
 		snprintf(w.file, sizeof(w.file), "%s", decode_short_path(line + 3));
-		all = realloc(all, (*nr + 1) * sizeof(*all));
-		if (!all)
-			die(EX_HOST, NULL, NULL, "out of memory");
+		all = grow(all, *nr, sizeof(*all));
 		all[(*nr)++] = w;
 		w.n = 0;
 	}
@@ -381,4 +374,104 @@ void ir_report(const struct options *o, const char *run_dir, struct test *t, int
 	free(k);
 	free(to);
 	free(path);
+}
+
+/* ---- over the sizes of a family of tests ---- */
+
+/* "counter WORD:FN N" of a test; false if there is none. */
+static bool counter_of(const struct test *t, const char *word, const char *fn, long *n)
+{
+	char *start = xasprintf("counter %s:%s ", word, fn), *at = t->counters.s ? strstr(t->counters.s, start) : NULL;
+
+	if (at)
+		*n = strtol(at + strlen(start), NULL, 10);
+	free(start);
+	return at;
+}
+
+/* The curve of the tests that are called like this one but for the number at the end. */
+static struct curve *curve_of(struct curve **curves, int *n, const char *test)
+{
+	size_t stem = strlen(test);
+	int i;
+
+	while (stem && strchr("0123456789", test[stem - 1]))
+		stem--;
+	for (i = 0; i < *n && (strncmp((*curves)[i].name, test, stem) || (*curves)[i].name[stem]); i++)
+		;
+	if (i == *n) {
+		*curves = grow(*curves, *n, sizeof(**curves));
+		(*curves)[(*n)++].name = xasprintf("%.*s", (int)stem, test);
+	}
+	return &(*curves)[i];
+}
+
+/* One picture of @fn: of a whole test, or a call. */
+static void plot_function(const struct plan *plan, const char *dir, const char *fn, bool a_call)
+{
+	char *svg = xasprintf("%s/%s%s.svg", dir, fn, a_call ? ".call" : "");
+	char *title = xasprintf("%s with callees%s", fn, a_call ? ", a call" : ", in the whole test"), *why;
+	struct curve *curves = NULL, *drawn = NULL;
+	int n = 0, n_drawn = 0;
+
+	for (int i = 0; i < plan->n; i++) {
+		const struct test *t = &plan->tests[i];
+		long whole, calls;
+		double x;
+
+		if (number_at_end(t->name, &x) && counter_of(t, "incl", fn, &whole) && counter_of(t, "calls", fn, &calls))
+			curve_add(curve_of(&curves, &n, t->name), x, a_call ? (double)whole / calls : whole);
+	}
+	for (int i = 0; i < n; i++) {
+		/* A point is no curve. */
+		if (curves[i].n < 2)
+			continue;
+		drawn = grow(drawn, n_drawn, sizeof(*drawn));
+		drawn[n_drawn++] = curves[i];
+	}
+	if (n_drawn) {
+		why = plot_svg(svg, title, "the number at the end of the test", "instructions", drawn, n_drawn);
+		printf("  %-7s %s%s%s\n", "PLOT", svg, why ? ": no plot: " : "", why ? why : "");
+		free(why);
+	}
+	for (int i = 0; i < n; i++) {
+		free((char *)curves[i].name);
+		free(curves[i].at);
+	}
+	free(curves);
+	free(drawn);
+	free(title);
+	free(svg);
+}
+
+void ir_plots(const struct plan *plan, const char *dir)
+{
+	const char *globs = getenv("F");
+	char **seen = NULL;
+	size_t n = 0;
+
+	for (int i = 0; globs && *globs && i < plan->n; i++) {
+		const char *at = plan->tests[i].counters.s;
+
+		while (at && (at = strstr(at, "counter calls:"))) {
+			char *fn;
+			size_t k = 0;
+
+			at += strlen("counter calls:");
+			fn = xasprintf("%.*s", (int)strcspn(at, " "), at);
+			while (k < n && strcmp(seen[k], fn))
+				k++;
+			if (k < n || !wanted(fn, globs)) {
+				free(fn);
+				continue;
+			}
+			seen = grow(seen, n, sizeof(*seen));
+			seen[n++] = fn;
+			plot_function(plan, dir, fn, false);
+			plot_function(plan, dir, fn, true);
+		}
+	}
+	for (size_t k = 0; k < n; k++)
+		free(seen[k]);
+	free(seen);
 }

@@ -219,12 +219,17 @@ int main(int argc, char **argv)
 	if (o.valgrind)
 		valgrind_check(&o);
 	host_check(o.mem_mb);
+	if (o.probe && o.valgrind)
+		die(EX_USAGE, "mmuml-run --help", "valgrind runs a translation, where no breakpoint is met",
+		    "--probe and --valgrind do not go together");
 	decode_init(o.kernel);
 	r.dir = report_dir(o.what, o.note);
 	report_latest(r.dir);
 	run_all(&r);
 	if (o.valgrind && r.fatal)
 		valgrind_refused(r.dir);
+	if (o.valgrind && !strcmp(o.valgrind, "cachegrind"))
+		ir_plots(&r.plan, r.dir);
 	if (o.gdb && (!o.on_fail || r.gdb_status)) {
 		if (o.on_fail)
 			report_all(&r, argc, argv);

@@ -21,9 +21,7 @@ void plan_read(struct plan *all, const char *path)
 
 		if (sscanf(line, "%m[^\t]\t%m[^\t]\t%m[^\t]\t%m[^\n]", &t.name, &t.program, &t.harness, &t.purpose) != 4)
 			die(EX_USAGE, "make clean build", line, "malformed line in %s", path);
-		all->tests = realloc(all->tests, (all->n + 1) * sizeof(t));
-		if (!all->tests)
-			die(EX_HOST, NULL, NULL, "out of memory");
+		all->tests = grow(all->tests, all->n, sizeof(t));
 		all->tests[all->n++] = t;
 	}
 	free(line);

@@ -27,6 +27,8 @@ void buf_add(struct buf *b, const char *s, size_t len);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_free(struct buf *b);
 void *xcalloc(size_t n, size_t size);
+/* Room for one more behind the @n elements of an array that only grows by this, zeroed; the array, perhaps in another place. */
+void *grow(void *array, size_t n, size_t size);
 /* The path of what was built beside the program that runs, malloc'ed. */
 char *beside_self(const char *name);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -212,12 +214,31 @@ void valgrind_close(struct vg *v);
 /* Exits with EX_HOST if the first kernel did not come up because valgrind would not start it, in valgrind's own words. */
 void valgrind_refused(const char *run_dir);
 
+/* ---- plot.c ---- */
+
+struct point { double x, y; };
+
+struct curve {
+	const char *name;
+	struct point *at;	/* malloc'ed by curve_add() */
+	int n;
+};
+
+/* "rmap.cost.depth-5" -> 5; false without digits at the end. */
+bool number_at_end(const char *name, double *x);
+void curve_add(struct curve *c, double x, double y);
+/* Write @svg with @n curves, sorted by x; NULL, or why there is none, malloc'ed. No text may hold a quote. */
+char *plot_svg(const char *svg, const char *title, const char *xlabel, const char *ylabel, struct curve *c, int n);
+
 /* ---- ir.c: instructions of a test ---- */
 
 /* Subtract the counts of boot @dry from those of boot @boot, and take what kcalls wrote in boot @calls: as counters of @t, to
  * profile.txt of the run directory, and the larger ones, or those of the functions that F= names with their lines, to the
  * terminal. */
 void ir_report(const struct options *o, const char *run_dir, struct test *t, int boot, int dry, int calls);
+/* For each function that F= names: what it cost with what it calls, in the whole test and a call, over the numbers at the end
+ * of the tests' names, as FUNCTION.svg and FUNCTION.call.svg of the run directory. */
+void ir_plots(const struct plan *plan, const char *run_dir);
 
 /* ---- run.c: boots until every test has its verdict ---- */
 

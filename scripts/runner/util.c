@@ -26,6 +26,15 @@ void *xcalloc(size_t n, size_t size)
 	return oom(calloc(n, size));
 }
 
+void *grow(void *array, size_t n, size_t size)
+{
+	/* Full at each power of two. */
+	if (!(n & (n - 1)))
+		array = oom(reallocarray(array, n ? 2 * n : 1, size));
+	memset((char *)array + n * size, 0, size);
+	return array;
+}
+
 char *beside_self(const char *name)
 {
 	char *self = oom(realpath("/proc/self/exe", NULL)), *path;

@@ -134,6 +134,40 @@ profile_adds_up()
 	in_file "calls:copy_vma 1" "$CHECK/ir.1"
 }
 
+# A family of sizes gives curves, one size none.
+profile_plots()
+{
+	latest=$CHECK/run/out/latest
+	F=sys_mremap expect 0 vg_run cachegrind --tests mremap.cost.move-anon_1,mremap.cost.move-anon_16,$ONE
+	says "PLOT    out/runs/" "-run/sys_mremap.svg"
+	in_file "sys_mremap with callees, in the whole test" "$latest/sys_mremap.svg"
+	in_file "mremap.cost.move-anon_<" "$latest/sys_mremap.svg"
+	in_file "sys_mremap with callees, a call" "$latest/sys_mremap.call.svg"
+	jq -e '[.tests[].counters["incl:sys_mremap"]] | .[1] > .[0] and .[0] > 0' "$latest/results.json"
+	F=sys_mremap expect 0 vg_run cachegrind --tests $ONE
+	says_not PLOT
+}
+
+# What a patch adds to a move, and to nothing beside it.
+compare_instructions()
+{
+	fresh_change
+	counting_patch "$CHANGE/0001-count.patch"
+	cat > "$CHANGE/expect" <<-EOF
+	profile valgrind
+	tests $ONE
+	incl:sys_mremap $ONE changed > base
+	incl:sys_mremap $ONE changed <= base + 200
+	ir:copy_vma $ONE changed == base
+	incl:sys_munmap $ONE changed == base
+	incl:anon_vma_clone $ONE changed == base
+	EOF
+	expect 0 compare_json S="$CHANGE"
+	# Of a thousand counters those of the move, of the sums above it, and of nothing else.
+	jq -e '[.counters[] | select(.difference != 0) | .counter | select(startswith("calls:") | not)] | length > 2 and length < 15' \
+		"$CHECK/got"
+}
+
 # A valgrind that says it is of version $1.
 fake_valgrind()
 {
@@ -173,6 +207,8 @@ valgrind_cases()
 	t valgrind.memcheck_keeps_reports memcheck_keeps_reports
 	t valgrind.profile_is_exact profile_is_exact
 	t valgrind.profile_adds_up profile_adds_up
+	t valgrind.profile_plots profile_plots
+	t valgrind.compare_instructions compare_instructions
 	t valgrind.bad_hosts valgrind_bad_hosts
 	t valgrind.kernel_alone valgrind_kernel_alone
 }
