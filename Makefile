@@ -10,10 +10,10 @@ PROFILE	?= fast
 # a kernel tree of your own; empty: the pinned source
 LINUX	?=
 # time limits times SCALE; seed of the random tests; repetitions; memory of the guest in MB
-SCALE	?= $(if $(filter debug,$(PROFILE)),4,$(if $(filter valgrind,$(PROFILE)),10,1))
+SCALE	?= $(or $(call profile_says,SCALE),1)
 SEED	?= 1
 REPEAT	?= 1
-MEM	?= $(if $(filter debug valgrind,$(PROFILE)),640,512)
+MEM	?= $(or $(call profile_says,MEM),512)
 ISOLATE	?=
 # make bench: also from nothing
 FULL	?=
@@ -50,6 +50,9 @@ SINCE	?=
 # make profile: functions to show line by line, globs separated by |
 F	?=
 V	?=
+
+# $(call profile_says,SCALE): what a profile needs more of than others, see uml-config/README.md
+profile_says = $(shell sed -n 's/^# .*$(1)=\([0-9]*\).*/\1/p' uml-config/profiles/$(PROFILE) 2>/dev/null)
 
 BUILD	:= build
 STACK	:= $(shell S='$(S)' LINUX='$(LINUX)' scripts/tree.sh --name 2>/dev/null)

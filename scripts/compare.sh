@@ -261,14 +261,11 @@ count_lines()
 
 # ---- two runs ----
 
-guest_memory()
+# profile_says MEM|SCALE ELSE: what the profile, which an expect file may have named, needs, as in the Makefile.
+profile_says()
 {
-	case $PROFILE in debug* | valgrind) echo 640 ;; *) echo 512 ;; esac
-}
-
-scale()
-{
-	case $PROFILE in debug*) echo 4 ;; valgrind) echo 10 ;; *) echo 1 ;; esac
+	said=$(sed -n "s/^# .*$1=\([0-9]*\).*/\1/p" "uml-config/profiles/$PROFILE")
+	echo "${said:-$2}"
 }
 
 # Profile valgrind: ir: counters of functions and files below mm/.
@@ -283,7 +280,7 @@ run_side()
 {
 	# shellcheck disable=SC2046 # two words or none
 	"$runner" --kernel "$1/build-$PROFILE/vmlinux" --guest "$GUEST" --tree "$1" --profile "$PROFILE" \
-		--series "$2" --linux "$LINUX" --mem "$(guest_memory)" --scale "${SCALE:-$(scale)}" \
+		--series "$2" --linux "$LINUX" --mem "${MEM:-$(profile_says MEM 512)}" --scale "${SCALE:-$(profile_says SCALE 1)}" \
 		--append "$APPEND" --tests "$TESTS" --seed "$SEED" --jobs 1 --counters --probe "$([ ! -s "$WORK/code.$3" ] || echo "$WORK/code.$3")" \
 		--what "compare-$3" --note "$WORK/dir.$3" $(counted) > "$WORK/$3" 2>&1
 }

@@ -26,13 +26,22 @@
 #define MAX_ARGS	64
 #define EPOCH		"1800000000000000000"	/* ns: what the clock starts from where two runs shall be the same */
 
+/* A part of what the guest is made of: that it is not there is no matter of the host's room. */
+static void need_part(const char *path)
+{
+	if (access(path, R_OK))
+		die(EX_HOST, "make guest", strerror(errno), "a part of the guest cannot be read: %s", path);
+}
+
 /* Append a whole file to another. */
 static int append_file(const char *from, FILE *to)
 {
 	size_t len;
-	char *s = read_whole(from, &len);
+	char *s;
 	int err = 0;
 
+	need_part(from);
+	s = read_whole(from, &len);
 	if (!s || fwrite(s, 1, len, to) != len)
 		err = errno ? -errno : -EIO;
 	free(s);
@@ -94,6 +103,7 @@ static int make_dir(const struct options *o, const char *dir, const char *plan_t
 		const char *image = i ? "ext4.img" : "swap.img";
 		char *from = xasprintf("%s/%s", o->guest, image);
 
+		need_part(from);
 		path = xasprintf("%s/%s", dir, image);
 		err = copy_sparse(from, path);
 		free(from);
@@ -226,7 +236,7 @@ static void become_kernel(const char *dir, char **argv)
 	_exit(127);
 }
 
-int guest_start(struct guest *g, const struct options *o, const char *dir, const char *plan_text, int cpu)
+static int start(struct guest *g, const struct options *o, const char *dir, const char *plan_text, int cpu)
 {
 	int console[2], result[2], silence[2], null, n, err;
 	char *argv[MAX_ARGS + 4];
@@ -286,6 +296,14 @@ int guest_start(struct guest *g, const struct options *o, const char *dir, const
 	close(silence[1]);
 	close(null);
 	return 0;
+}
+
+void guest_start(struct guest *g, const struct options *o, const char *dir, const char *plan_text, int cpu)
+{
+	int err = start(g, o, dir, plan_text, cpu);
+
+	if (err)
+		die(EX_HOST, "df -h .; make doctor", strerror(-err), "cannot start a kernel in %s", dir);
 }
 
 /*

@@ -573,6 +573,15 @@ static void keep_counters(const struct boot *b)
 	free(to);
 }
 
+/* The number of the next kernel, and where it will live, malloc'ed. */
+static char *next_dir(struct run *r, int *nr)
+{
+	pthread_mutex_lock(&r->lock);
+	*nr = ++r->boots;
+	pthread_mutex_unlock(&r->lock);
+	return xasprintf("%s/boot%d", r->dir, *nr);
+}
+
 /* One kernel for tests [first, end); returns the first test that still has to run. */
 static int boot(struct worker *w, int first, int end)
 {
@@ -582,19 +591,12 @@ static int boot(struct worker *w, int first, int end)
 			  .started = now() };
 	char *text = plan_text(r, first, end);
 	bool timed_out = false, put_down = false;
-	int err, nr;
 
-	pthread_mutex_lock(&r->lock);
-	nr = ++r->boots;
-	pthread_mutex_unlock(&r->lock);
-	b.nr = nr;
-	b.dir = xasprintf("%s/boot%d", r->dir, nr);
-	fprintf(b.console, "==== boot %d: tests %d to %d\n", nr, first + 1, end);
+	b.dir = next_dir(r, &b.nr);
+	fprintf(b.console, "==== boot %d: tests %d to %d\n", b.nr, first + 1, end);
 	if (r->opt->valgrind && !strcmp(r->opt->valgrind, "memcheck"))
-		b.vg = valgrind_open(r->dir, nr);
-	err = guest_start(&b.g, r->opt, b.dir, text, w->cpu);
-	if (err)
-		die(EX_HOST, "df -h .; make doctor", strerror(-err), "cannot start a kernel in %s", b.dir);
+		b.vg = valgrind_open(r->dir, b.nr);
+	guest_start(&b.g, r->opt, b.dir, text, w->cpu);
 	b.deadline = deadline(r, r->opt->boot_limit);
 	while (!b.stop && !interrupted && !r->fatal && (b.g.console >= 0 || b.g.result >= 0 || !b.g.gone)) {
 		double left = b.deadline - now();
@@ -665,17 +667,11 @@ static void aside_start(struct run *r, int i, const char *tool, bool dry, struct
 {
 	struct options o = *r->opt;
 	char *text = plan_text(r, i, i + 1);
-	int err;
 
-	pthread_mutex_lock(&r->lock);
-	a->nr = ++r->boots;
-	pthread_mutex_unlock(&r->lock);
-	a->dir = xasprintf("%s/boot%d", r->dir, a->nr);
+	a->dir = next_dir(r, &a->nr);
 	o.valgrind = tool;
 	o.dry = dry;
-	err = guest_start(&a->g, &o, a->dir, text, -1);
-	if (err)
-		die(EX_HOST, "df -h .; make doctor", strerror(-err), "cannot start a kernel in %s", a->dir);
+	guest_start(&a->g, &o, a->dir, text, -1);
 	free(text);
 }
 

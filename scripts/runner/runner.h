@@ -168,9 +168,9 @@ struct guest {
 
 /*
  * Start a kernel in @dir (a directory for its private files, made here) that reads @plan_text, with its one CPU on the
- * host's @cpu, if that is not -1. 0 or -errno.
+ * host's @cpu, if that is not -1. Exits with EX_HOST if it cannot.
  */
-int guest_start(struct guest *g, const struct options *o, const char *dir, const char *plan_text, int cpu);
+void guest_start(struct guest *g, const struct options *o, const char *dir, const char *plan_text, int cpu);
 /* The host's CPU for the next kernel at work beside the one on CPU @last: ours if -1. -1 if it cannot be told. */
 int guest_next_cpu(int last);
 /* Run an interactive shell in the guest on this terminal; the kernel's exit status. */

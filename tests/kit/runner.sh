@@ -177,6 +177,13 @@ unknown_names()
 	says "--scale 'much' is not a number"
 	expect 2 "$TOP/build/host-asan/mmuml-run" --tests x
 	says "--kernel and --guest are needed"
+	# A guest of which a part is gone.
+	mkdir -p "$CHECK/half"
+	cp "$TOP/$GUEST/tests.list" "$TOP/$GUEST/base.cpio" "$CHECK/half/"
+	expect 3 run_guest --guest "$CHECK/half" --tests kit.plain.pass
+	says "a part of the guest cannot be read: $CHECK/half/" "because: No such file or directory" "make guest"
+	expect 2 vg_run memcheck --tests kit.plain.pass --probe "$CHECK/half/tests.list"
+	says "--probe and --valgrind do not go together"
 }
 
 repeats()
