@@ -76,7 +76,8 @@ or_none()
 
 tree_of()
 {
-	echo "$BUILD/trees/$(S=$1 scripts/tree.sh --name)"
+	tree_name=$(S=$1 scripts/tree.sh --name) || exit $?
+	echo "$BUILD/trees/$tree_name"
 }
 
 # donor FILE: the tree to copy the base from if there is none yet: that of the same LINUX=, else one of the kit's own, the
@@ -323,8 +324,8 @@ compare_one()
 	PROFILE=${PROFILE_ASKED:-$(ask profile)}
 	PROFILE=${PROFILE:-fast}
 	TESTS=${T:-$(ask tests)}
-	TREE_A=$(tree_of "$STACK_A")
-	TREE_B=$(tree_of "$STACK_B")
+	TREE_A=$(tree_of "$STACK_A") || exit $?
+	TREE_B=$(tree_of "$STACK_B") || exit $?
 	[ "$TREE_A" != "$TREE_B" ] ||
 		die $EX_USAGE "the two sides of $NAME are the same" "both are $TREE_A" "make compare A=none B=default"
 	build_side "$STACK_A" "$(donor "build-$PROFILE/.build.key")"

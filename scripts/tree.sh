@@ -57,7 +57,9 @@ element()
 	case $1 in
 	*@*[02468]) echo "$(element "${1%@*}")-even" ;;
 	*@*[13579]) echo "$(element "${1%@*}")-odd" ;;
-	git:*) echo "git-$(revision | cut -c1-12)" ;;
+	git:*)
+		rev=$(revision) || exit $?
+		echo "git-$(echo "$rev" | cut -c1-12)" ;;
 	*/*) printf '%s-%s\n' "$(slug "$(basename "$1")")" "$(realpath -m -- "$1" | cksum | cut -d' ' -f1)" ;;
 	*) slug "$1"; echo ;;
 	esac
@@ -65,7 +67,8 @@ element()
 
 tree_name()
 {
-	stack=$(echo "${S:-default}" | tr ',' '\n' | while read -r e; do element "$e"; done | paste -sd+)
+	stack=$(echo "${S:-default}" | tr ',' '\n' | while read -r e; do element "$e" || exit $?; done) || exit $?
+	stack=$(echo "$stack" | paste -sd+)
 	if [ -n "$LINUX" ]; then
 		path=$(realpath -- "$LINUX" 2>/dev/null || echo "$LINUX")
 		sum=$(printf '%s' "$path" | cksum | cut -d' ' -f1)

@@ -301,6 +301,7 @@ git_range()
 	same "$(state_of "$CHECK/linux")" "$state" "the user's tree"
 	expect 2 compare LINUX="$CHECK/linux" S=git:HEAD~1..nowhere T=mremap.move.arrives-page
 	says "no commit nowhere"
+	same "$(grep -c "error:" "$CHECK/got")" 1 "errors"
 	expect 2 compare LINUX="$CHECK/linux" S=git:HEAD
 	says "is no range"
 }
