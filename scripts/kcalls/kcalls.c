@@ -11,7 +11,7 @@
  * A call is left when the stack pointer is above where it was at its first instruction, whatever the way: a return, a
  * tail call's return, longjmp(). Only the outermost of recursive calls counts, so nothing counts twice.
  *
- * Written against valgrind's public tool interface (pub_tool_*.h), 3.19.
+ * Written against valgrind's public tool interface (pub_tool_*.h) of 3.19; that of 3.24 makes it as well.
  */
 #include "pub_tool_basics.h"
 #include "pub_tool_tooliface.h"
