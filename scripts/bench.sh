@@ -5,13 +5,14 @@
 set -eu
 . scripts/lib.sh
 runs=${RUNS:-5}
+warm=1
 tree=$BUILD/trees/default
 dir=out/bench
 
 # bench NAME PREPARE COMMAND: one row of the table.
 bench()
 {
-	hyperfine --style none --warmup 1 --runs "$runs" --prepare "$2" --export-json "$dir/$1.json" "$3" >/dev/null
+	hyperfine --style none --warmup "$warm" --runs "$runs" --prepare "$2" --export-json "$dir/$1.json" "$3" >/dev/null
 	jq -r --arg name "$1" '.results[0] |
 		"  \($name | . + " " * (34 - length)) median \(.median * 100 | round / 100) s   min \(.min * 100 | round / 100)   max \(.max * 100 | round / 100)"' \
 		"$dir/$1.json"
@@ -21,6 +22,12 @@ bench()
 last()
 {
 	jq -r "$1" out/latest/results.json
+}
+
+# slower: how much slower the last run's tests were than those of fast, without boots and builds.
+slower()
+{
+	printf '  %-34s %.2f times fast\n' "  its tests" "$(last ".tests_s / $fast")"
 }
 
 # gdb_takes NAME TEST COMMAND: the command's own time inside gdb, at the getsid() of a test of tests/kit/guest/state.c.
@@ -51,11 +58,15 @@ bench suite-fast true "make run || true"
 printf '  %-34s %.0f MB\n' "  memory of the kernel process" "$(last '.peak_rss_kb / 1024')"
 printf '  %-34s %s\n' "  slowest tests" "$(last '[.tests[] | {name, ms}] | sort_by(-.ms)[:5][] | "\(.name) \(.ms | round) ms"' | tr '\n' ';')"
 fast=$(last .tests_s)
-bench suite-coverage true "make coverage || true"
-printf '  %-34s %.2f times fast\n' "  its tests" "$(last ".tests_s / $fast")"
-bench suite-memcheck true "make memcheck || true"
-printf '  %-34s %.2f times fast\n' "  its tests" "$(last ".tests_s / $fast")"
 bench suite-debug true "make run PROFILE=debug || true"
+slower
+bench suite-coverage true "make coverage || true"
+slower
+# Minutes, and what it needs is built.
+warm=0
+bench suite-memcheck true "make memcheck || true"
+slower
+warm=1
 if [ -n "${FULL-}" ]; then
 	bench fast-from-nothing "rm -rf $tree/build-fast $BUILD/ccache" "make kernel"
 	bench fast-with-ccache "rm -rf $tree/build-fast" "make kernel"
