@@ -10,10 +10,10 @@ PROFILE	?= fast
 # a kernel tree of your own; empty: the pinned source
 LINUX	?=
 # time limits times SCALE; seed of the random tests; repetitions; memory of the guest in MB
-SCALE	?= $(or $(call profile_says,SCALE),1)
+SCALE	?= $(call profile_says,SCALE,1)
 SEED	?= 1
 REPEAT	?= 1
-MEM	?= $(or $(call profile_says,MEM),512)
+MEM	?= $(call profile_says,MEM,512)
 ISOLATE	?=
 # make bench: also from nothing
 FULL	?=
@@ -51,8 +51,8 @@ SINCE	?=
 F	?=
 V	?=
 
-# $(call profile_says,SCALE): what a profile needs more of than others, see uml-config/README.md
-profile_says = $(shell sed -n 's/^# .*$(1)=\([0-9]*\).*/\1/p' uml-config/profiles/$(PROFILE) 2>/dev/null)
+# $(call profile_says,SCALE,1): see scripts/lib.sh
+profile_says = $(shell . scripts/lib.sh && profile_says '$(PROFILE)' $(1) $(2))
 
 BUILD	:= build
 STACK	:= $(shell S='$(S)' LINUX='$(LINUX)' scripts/tree.sh --name 2>/dev/null)

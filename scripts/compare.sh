@@ -262,13 +262,6 @@ count_lines()
 
 # ---- two runs ----
 
-# profile_says MEM|SCALE ELSE: what the profile, which an expect file may have named, needs, as in the Makefile.
-profile_says()
-{
-	said=$(sed -n "s/^# .*$1=\([0-9]*\).*/\1/p" "uml-config/profiles/$PROFILE")
-	echo "${said:-$2}"
-}
-
 # Profile valgrind: ir: counters of functions and files below mm/.
 counted()
 {
@@ -281,7 +274,8 @@ run_side()
 {
 	# shellcheck disable=SC2046 # two words or none
 	"$runner" --kernel "$1/build-$PROFILE/vmlinux" --guest "$GUEST" --tree "$1" --profile "$PROFILE" \
-		--series "$2" --linux "$LINUX" --mem "${MEM:-$(profile_says MEM 512)}" --scale "${SCALE:-$(profile_says SCALE 1)}" \
+		--series "$2" --linux "$LINUX" --mem "${MEM:-$(profile_says "$PROFILE" MEM 512)}" \
+		--scale "${SCALE:-$(profile_says "$PROFILE" SCALE 1)}" \
 		--append "$APPEND" --tests "$TESTS" --seed "$SEED" --jobs 1 --counters --probe "$([ ! -s "$WORK/code.$3" ] || echo "$WORK/code.$3")" \
 		--what "compare-$3" --note "$WORK/dir.$3" $(counted) > "$WORK/$3" 2>&1
 }

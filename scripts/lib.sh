@@ -31,6 +31,13 @@ pin()
 	sed -n "s/^$1=//p" uml-config/kernel.pin
 }
 
+# profile_says PROFILE MEM|SCALE ELSE: what the profile needs more of than others, see uml-config/README.md.
+profile_says()
+{
+	said=$(sed -n "s/^# .*$2=\([0-9]*\).*/\1/p" "uml-config/profiles/$1" 2>/dev/null) || true
+	echo "${said:-$3}"
+}
+
 # kgit ARGS: git on the kit's own repository, deaf to the user's and the machine's configuration.
 kgit()
 {

@@ -494,21 +494,22 @@ static void crashed(struct boot *b, bool timed_out)
 static void check_power_off(struct boot *b, bool timed_out)
 {
 	struct run *r = b->run;
+	bool clean = b->powered_down && WIFEXITED(b->g.status) && !WEXITSTATUS(b->g.status);
 	struct buf log = { 0 };
 
 	if (!b->done || b->stop || r->fatal)
+		return;
+	if (!timed_out && b->first_report == RP_NONE && clean)
 		return;
 	decode_text(b->kernel_log.s, &log);
 	if (timed_out)
 		r->fatal = xasprintf("no power-off after the last test");
 	else if (b->first_report != RP_NONE)
 		r->fatal = xasprintf("power-off: %s", report_reason(b, log.s));
-	else if (!b->powered_down || !WIFEXITED(b->g.status) || WEXITSTATUS(b->g.status))
+	else
 		r->fatal = xasprintf("the kernel did not end with a clean power-off");
-	if (r->fatal) {
-		r->fatal_status = timed_out ? ST_TIMEOUT : ST_REPORT;
-		buf_add(&r->boot_reports, log.s, log.len);
-	}
+	r->fatal_status = timed_out ? ST_TIMEOUT : ST_REPORT;
+	buf_add(&r->boot_reports, log.s, log.len);
 	buf_free(&log);
 }
 
