@@ -136,6 +136,12 @@ static int make_args(char **argv, const struct options *o, const char *dir, cons
 	argv[n++] = xasprintf("oops=panic");
 	argv[n++] = xasprintf("page_owner=on");
 	argv[n++] = xasprintf("kmemleak=on");
+	/*
+	 * A frame buffer in memory, mapped with deferred I/O, which no other device of a guest has. With a mode: vfb_init()
+	 * leaks an empty option (drivers/video/fbdev/vfb.c).
+	 */
+	argv[n++] = xasprintf("video=vfb:640x480-8");
+	argv[n++] = xasprintf("vfb.defio=1");
 	argv[n++] = xasprintf("mmuml.scale=%d", (int)(o->scale + 0.999));
 	argv[n++] = xasprintf("mmuml.seed=%s", o->seed);
 	if (o->valgrind) {
