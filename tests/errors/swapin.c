@@ -249,4 +249,75 @@ TEST_F(swapin, shmem)
 	close(w->fd);
 }
 
+/* ---- a slot that more page tables use than its own count can tell ---- */
+
+#define MANY	40	/* mm/swap_table.h: SWP_TB_COUNT_MAX is at most 31; past it the count needs memory */
+
+struct many {
+	struct __test_metadata *_metadata;
+	struct mm_cgroup cg;
+	struct mm_tree *t;
+	char *p;
+	int halfway;		/* failures that left the page mapped by some and swapped out by others */
+};
+
+static int reclaim_one(void *arg)
+{
+	struct many *m = arg;
+
+	return mm_cgroup_reclaim(&m->cg, PAGE);
+}
+
+static int wrong_page(void *arg)
+{
+	struct many *m = arg;
+
+	return mm_check(m->p, PAGE, SEED) >= 0;
+}
+
+/* Each process has the page, or the entry of it, and finds its bytes; then all of them map it again. */
+static int all_have_it(int nth, int ret, void *arg)
+{
+	struct many *m = arg;
+	struct __test_metadata *_metadata = m->_metadata;
+	int mapped = 0, swapped = 0;
+	struct mm_page page;
+
+	for (int i = 0; i < MANY; i++) {
+		EXPECT_EQ(0, mm_page(mm_tree_pid(m->t, i), m->p, &page));
+		mapped += page.present;
+		swapped += page.swapped;
+	}
+	EXPECT_EQ(MANY, mapped + swapped);
+	m->halfway += mapped && swapped;
+	for (int i = 0; i < MANY; i++)
+		EXPECT_EQ(0, mm_tree_call(m->t, i, wrong_page, m));
+	return 0;
+}
+
+/* swap-out of a page of 40 processes: without memory for the count some keep it mapped, and none loses a byte */
+TEST(count_of_many)
+{
+	struct many m = { ._metadata = _metadata };
+
+	NEED(mm_need_fail_nth());
+	NEED(mm_need_swap());
+	NEED(mm_need_memcg());
+	ASSERT_EQ(0, mm_fail_setup());
+	m.p = mm_map_aligned(PAGE, PAGE);
+	ASSERT_NE(NULL, m.p);
+	ASSERT_EQ(0, mm_cgroup_create(&m.cg, "many"));
+	ASSERT_EQ(0, mm_cgroup_enter(&m.cg));
+	mm_fill(m.p, PAGE, SEED);
+	ASSERT_EQ(0, mm_cgroup_leave());
+	m.t = mm_tree_fork(1, MANY, NULL, NULL);
+	ASSERT_NE(NULL, m.t);
+	/* The children's alone: what the caller maps is looked at no more. */
+	ASSERT_EQ(0, madvise(m.p, PAGE, MADV_DONTNEED));
+	EXPECT_LE(1, mm_fail_walk(reclaim_one, all_have_it, &m));
+	EXPECT_LE(1, m.halfway);
+	mm_tree_end(m.t);
+	EXPECT_EQ(0, mm_cgroup_remove(&m.cg));
+}
+
 TEST_HARNESS_MAIN

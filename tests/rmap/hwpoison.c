@@ -245,6 +245,37 @@ TEST_F(hwpoison, early_kill)
 	munmap(early, PAGE);
 }
 
+/* Where the process that asks for it maps the file. */
+static char *elsewhere;
+
+static int want_early_elsewhere(void *arg)
+{
+	return mremap(region, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, elsewhere) != elsewhere || want_early(arg);
+}
+
+/* told at once of a page of a file is also who maps it but has never touched it, with the address in its own VMA */
+TEST_F(hwpoison, early_kill_file)
+{
+	map_file(_metadata, self, mm_memfd(LEN));
+	elsewhere = mm_reserve(LEN, PAGE);
+	ASSERT_NE(NULL, elsewhere);
+	early = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, early);
+	self->t = mm_tree_fork(1, 3, NULL, NULL);
+	ASSERT_NE(NULL, self->t);
+	ASSERT_EQ(0, mm_tree_call(self->t, 1, want_early_elsewhere, NULL));
+	ASSERT_EQ(1, mm_kpagecount(self->pfn));
+	ASSERT_EQ(0, put_pfn(INJECT, self->pfn));
+	/* The others have no handler: a signal would have killed them. */
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(0, mm_tree_call(self->t, i, nothing, NULL));
+	EXPECT_EQ(1, early->n);
+	EXPECT_EQ(BUS_MCEERR_AO, early->code[0]);
+	EXPECT_EQ(elsewhere + BAD * PAGE, early->addr[0]);
+	munmap(early, PAGE);
+	munmap(elsewhere, LEN);
+}
+
 /* a clean page of a file is dropped without a signal, and read again from the disk into another frame */
 TEST_F(hwpoison, file_clean)
 {

@@ -255,4 +255,57 @@ TEST(file_read)
 	close(fd);
 }
 
+/* ---- what idle tracking took from the page tables is still known to reclaim ---- */
+
+#define OLD	32
+#define OTHERS	256
+
+/*
+ * The oldest pages of a group, and many younger ones, all clean pages of files without an accessed bit: they go at
+ * once, in this order. How many of the oldest are mapped after as many pages were reclaimed. (Reclaim of a group asks
+ * nobody outside of it: the caller is in it.)
+ */
+static long old_after_reclaim(struct __test_metadata *_metadata, bool read_and_idle)
+{
+	const size_t len = (OLD + OTHERS) * PAGE;
+	int fd = mm_tmpfile("/mnt", len);
+	uint64_t pfns[OLD];
+	struct mm_cgroup cg;
+	long left;
+
+	region = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	EXPECT_NE(MAP_FAILED, region);
+	EXPECT_EQ(0, mm_cgroup_create(&cg, "idle"));
+	EXPECT_EQ(0, mm_cgroup_enter(&cg));
+	mm_fill(region, len, SEED);
+	EXPECT_EQ(0, fsync(fd));
+	mm_lru_drain();
+	EXPECT_EQ(0, mm_pfns(0, region, pfns, OLD));
+	/* Forget the accessed bits, and what is known of them. */
+	EXPECT_EQ(0, mm_write_file("/proc/self/clear_refs", "1"));
+	if (read_and_idle) {
+		mm_touch_read(region, OLD * PAGE);
+		for (int i = 0; i < OLD; i++)
+			EXPECT_EQ(0, set_idle(pfns[i]));
+	}
+	EXPECT_EQ(0, mm_cgroup_reclaim(&cg, OLD * PAGE));
+	EXPECT_EQ(0, mm_cgroup_leave());
+	left = mm_count_present(0, region, OLD * PAGE);
+	EXPECT_GT(OLD + OTHERS, mm_count_present(0, region, len));
+	EXPECT_EQ(-1, mm_check(region, len, SEED));
+	munmap(region, len);
+	close(fd);
+	EXPECT_EQ(0, mm_cgroup_remove(&cg));
+	return left;
+}
+
+/* a page that was read and then marked idle is spared by reclaim; without the read it is the first to go */
+TEST(reclaim_knows)
+{
+	NEED(need_idle());
+	NEED(mm_need_memcg());
+	EXPECT_EQ(OLD, old_after_reclaim(_metadata, true));
+	EXPECT_EQ(0, old_after_reclaim(_metadata, false));
+}
+
 TEST_HARNESS_MAIN
