@@ -220,7 +220,7 @@ void mm_unfragment(void *handle);
  *					move, does
  *	mm_stage_end(stage);
  *
- * NULL and errno, or -errno, on failure. A stage moves once; it takes 2 * @len, 6 MB and as much
+ * NULL and errno, or -errno, on failure. A stage moves once; it takes 3 * @len, 6 MB and as much
  * as there is of files in memory. Children do not inherit it.
  */
 struct mm_stage;

@@ -7,8 +7,13 @@
  * Where the next page comes from is certain in one case only: it is the one on the per-CPU list that was
  * freed last. So a ballast is allocated, its lowest frames go to that list, which is made long enough, and
  * from there to the pages under test. Then the list is made short and the rest of the ballast becomes holes.
+ *
+ * A kernel without SMP does not use these lists (mm/page_alloc.c: pcp_spin_trylock()). There it is the page of order
+ * 0 on the buddy list that was freed last, so that no page that is freed may find its buddy free.
  */
 #include <errno.h>
+#include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "mm.h"
@@ -28,7 +33,7 @@ struct mm_stage {
 	size_t pages;
 	size_t low;		/* frames that were given to the pages under test */
 	long pcp_high;		/* to be restored */
-	uint32_t by_pfn[];	/* pages of the ballast, that of the lowest frame first */
+	uint32_t by_pfn[];	/* pages of the ballast: the low ones, then the others, that of the lowest frame first */
 };
 
 static void set_pcp_high(long fraction)
@@ -39,8 +44,16 @@ static void set_pcp_high(long fraction)
 	mm_write_file(PCP_HIGH, text);
 }
 
+static bool per_cpu_lists(void)
+{
+	struct utsname u;
+
+	return uname(&u) || strstr(u.version, "SMP");
+}
+
 /*
- * The pages of the ballast by rising pfn. A table over all pfns and no qsort(), whose room on the heap, touched between
+ * The pages of the ballast by rising pfn; in front, without per-CPU lists, the low ones of two frames side by side whose
+ * buddies stay. A table over all pfns and no qsort(), whose room on the heap, touched between
  * two looks at RssAnon, would be a leak of the test.
  */
 static int sort_ballast(struct mm_stage *s, const uint64_t *pfns)
@@ -60,6 +73,12 @@ static int sort_ballast(struct mm_stage *s, const uint64_t *pfns)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->pages; i++)
 		page_at[pfns[i] - first] = i + 1;
+	for (uint64_t i = -first % 4; !per_cpu_lists() && i + 3 <= last - first && n < s->low; i += 4)
+		if (page_at[i] && page_at[i + 1] && page_at[i + 2] && page_at[i + 3]) {
+			s->by_pfn[n++] = page_at[i + 1] - 1;
+			s->by_pfn[n++] = page_at[i + 2] - 1;
+			page_at[i + 1] = page_at[i + 2] = 0;
+		}
 	for (uint64_t i = 0; i <= last - first; i++)
 		if (page_at[i])
 			s->by_pfn[n++] = page_at[i] - 1;
@@ -125,7 +144,7 @@ static size_t file_pages(void)
 struct mm_stage *mm_stage(size_t len)
 {
 	size_t low = (len + PAGE - 1) / PAGE + SPARE;
-	size_t pages = 2 * low + file_pages() + OTHERS + BLOCK;
+	size_t pages = 3 * low + file_pages() + OTHERS + BLOCK;
 	/* Mapped: a heap that grows for it would look like a leak of the test. */
 	size_t size = sizeof(struct mm_stage) + pages * sizeof(uint32_t);
 	struct mm_stage *s = mm_map_aligned(size, PAGE);

@@ -166,15 +166,21 @@ static bool in_exit(pid_t pid)
 	return false;
 }
 
+/* Whether kswapd took a page of the group, or looked at all of them so often that none was left that it would take. */
+static bool scanned(const struct mm_cgroup *cg, long enough)
+{
+	return mm_cgroup_read(cg, "memory.swap.current") || mm_cgroup_stat(cg, "pgscan") >= enough;
+}
+
 /*
- * Let kswapd look at each page of the group, as if memory were short: the low watermark goes above what is free, the
+ * Let kswapd look at the pages of the group, as if memory were short: the low watermark goes above what is free, the
  * minimum stays below it. (memory.reclaim takes no notice of mappings outside of its group, and the memory of a
  * process that exits belongs to none.) Whether it did.
  */
 static bool kswapd_scans(FIXTURE_DATA(last_exit) *self)
 {
+	long enough = mm_cgroup_stat(&self->cg, "pgscan") + 4 * PAGES;
 	char old[32], text[32];
-	long before = mm_cgroup_stat(&self->cg, "pgscan");
 	int err;
 
 	mm_touch_write(self->bait, BAIT);
@@ -182,14 +188,14 @@ static bool kswapd_scans(FIXTURE_DATA(last_exit) *self)
 		return false;
 	snprintf(text, sizeof(text), "%ld", mm_meminfo("MemFree") * 100 / 115);
 	err = mm_write_file(MIN_FREE, text);
-	for (int i = 0; !err && i < 500 && mm_cgroup_stat(&self->cg, "pgscan") < before + PAGES; i++) {
+	for (int i = 0; !err && i < 1000 && !scanned(&self->cg, enough); i++) {
 		/* A page more, for which somebody looks at the watermark. */
 		madvise(self->bait, PAGE, MADV_DONTNEED);
 		mm_touch_write(self->bait, PAGE);
 		usleep(1000);
 	}
 	mm_write_file(MIN_FREE, old);
-	return !err && mm_cgroup_stat(&self->cg, "pgscan") >= before + PAGES;
+	return !err && scanned(&self->cg, enough);
 }
 
 /* while the process lives, want of memory drives its pages to swap */
