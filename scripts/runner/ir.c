@@ -382,14 +382,11 @@ static bool counter_of(const struct test *t, const char *word, const char *fn, l
 	return at;
 }
 
-/* The curve of the tests that are called like this one but for the number at the end. */
-static struct curve *curve_of(struct curve **curves, int *n, const char *test)
+/* The curve of the tests whose names begin with the first @stem characters of this one, and end in a number. */
+static struct curve *curve_of(struct curve **curves, int *n, const char *test, size_t stem)
 {
-	size_t stem = strlen(test);
 	int i;
 
-	while (stem && strchr("0123456789", test[stem - 1]))
-		stem--;
 	for (i = 0; i < *n && (strncmp((*curves)[i].name, test, stem) || (*curves)[i].name[stem]); i++)
 		;
 	if (i == *n) {
@@ -410,10 +407,13 @@ static void plot_function(const struct plan *plan, const char *dir, const char *
 	for (int i = 0; i < plan->n; i++) {
 		const struct test *t = &plan->tests[i];
 		long whole, calls;
+		const char *digits;
 		double x;
 
-		if (number_at_end(t->name, &x) && counter_of(t, "incl", fn, &whole) && counter_of(t, "calls", fn, &calls))
-			curve_add(curve_of(&curves, &n, t->name), x, a_call ? (double)whole / calls : whole);
+		digits = number_at_end(t->name, &x);
+		if (digits && counter_of(t, "incl", fn, &whole) && counter_of(t, "calls", fn, &calls))
+			curve_add(curve_of(&curves, &n, t->name, digits - t->name), x,
+				  a_call ? (double)whole / calls : whole);
 	}
 	for (int i = 0; i < n; i++) {
 		/* A point is no curve. */

@@ -8,16 +8,16 @@
 
 #include "runner.h"
 
-bool number_at_end(const char *name, double *x)
+const char *number_at_end(const char *name, double *x)
 {
 	const char *p = name + strlen(name);
 
 	while (p > name && isdigit((unsigned char)p[-1]))
 		p--;
 	if (!*p)
-		return false;
+		return NULL;
 	*x = strtod(p, NULL);
-	return true;
+	return p;
 }
 
 void curve_add(struct curve *c, double x, double y)

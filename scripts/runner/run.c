@@ -21,6 +21,7 @@
 #define POWER_OFF	10.0	/* seconds for the power-off after the last test */
 #define TRACE_MAX	(512 * 1024)
 #define PIECE_MIN	24	/* tests for which another kernel is worth its boot */
+#define PIECE_MIN_VG	64	/* the same under valgrind, where a boot takes some 4 s of a CPU, and a test 0.3 s */
 #define SHARE		2	/* a piece is a kernel's share of what is left, divided by this: they end together */
 
 struct worker {
@@ -712,6 +713,11 @@ static int counted_boot(struct worker *w, int i)
 	return next;
 }
 
+static int piece_min(const struct run *r)
+{
+	return r->opt->valgrind ? PIECE_MIN_VG : PIECE_MIN;
+}
+
 /* Take the next piece of the list; false when there is none. */
 static bool next_piece(struct worker *w, int *first, int *end)
 {
@@ -722,8 +728,8 @@ static bool next_piece(struct worker *w, int *first, int *end)
 	*first = r->next;
 	left = r->plan.n - r->next;
 	piece = r->jobs > 1 ? left / (r->jobs * SHARE) : left;
-	if (piece < PIECE_MIN)
-		piece = PIECE_MIN;
+	if (piece < piece_min(r))
+		piece = piece_min(r);
 	*end = *first + (piece < left ? piece : left);
 	r->next = *end;
 	pthread_mutex_unlock(&r->lock);
@@ -791,7 +797,7 @@ static void round_of_tests(struct run *r, struct worker *w)
 void run_all(struct run *r)
 {
 	double start = now(), deadline = r->opt->run_limit ? start + r->opt->run_limit * r->opt->scale : 0;
-	int jobs = r->opt->jobs, most = r->plan.n / PIECE_MIN;
+	int jobs = r->opt->jobs, most = r->plan.n / piece_min(r);
 	struct worker *w;
 
 	if (jobs > most)
