@@ -214,7 +214,7 @@ start_hanging()
 		sleep 0.1
 		PID=$(pgrep -f "host-asan/mmuml-run.*kit.hang.forever" | head -n 1) || continue
 		# The kernel and the stubs of its processes are there: init and the test at least.
-		[ "$(pgrep -c -f "umid=guest.*$CHECK/run")" -lt 1 ] || { sleep 1; return 0; }
+		nothing_left > /dev/null || { sleep 1; return 0; }
 	done
 	return 1
 }
