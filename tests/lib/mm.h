@@ -136,6 +136,9 @@ long mm_slab(const char *cache);
  * optional there and both are summed; 0 if the class was not seen, -ENOENT without LOCK_STAT. */
 long mm_lock_count(const char *class_name);
 
+/* Page faults of the caller so far that needed no I/O. */
+long mm_minor_faults(void);
+
 /* A snapshot of many counters at once. */
 struct mm_snap;
 struct mm_snap *mm_snap(void);

@@ -60,6 +60,7 @@ static int sort_ballast(struct mm_stage *s, const uint64_t *pfns)
 {
 	uint64_t first = UINT64_MAX, last = 0;
 	uint32_t *page_at;		/* plus one */
+	bool pairs = !per_cpu_lists();
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->pages; i++) {
@@ -73,7 +74,7 @@ static int sort_ballast(struct mm_stage *s, const uint64_t *pfns)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->pages; i++)
 		page_at[pfns[i] - first] = i + 1;
-	for (uint64_t i = -first % 4; !per_cpu_lists() && i + 3 <= last - first && n < s->low; i += 4)
+	for (uint64_t i = -first % 4; pairs && i + 3 <= last - first && n < s->low; i += 4)
 		if (page_at[i] && page_at[i + 1] && page_at[i + 2] && page_at[i + 3]) {
 			s->by_pfn[n++] = page_at[i + 1] - 1;
 			s->by_pfn[n++] = page_at[i + 2] - 1;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <linux/membarrier.h>
@@ -247,6 +248,14 @@ static int count_locks(const char *const *names, long *n, int nr)
 				n[i] += acquired;
 	fclose(f);
 	return 0;
+}
+
+long mm_minor_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt;
 }
 
 long mm_lock_count(const char *class_name)

@@ -5,7 +5,6 @@
  */
 #include <fcntl.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -30,12 +29,10 @@ static const char *need_defio(void)
 /* Write one byte of each of the first @pages pages, which does not change it; the page faults that this took. */
 static int write_pages(void *pages)
 {
-	struct rusage before, after;
+	long before = mm_minor_faults();
 
-	getrusage(RUSAGE_SELF, &before);
 	mm_touch_write(region, (long)pages * PAGE);
-	getrusage(RUSAGE_SELF, &after);
-	return after.ru_minflt - before.ru_minflt;
+	return mm_minor_faults() - before;
 }
 
 static int write_all(void *arg)

@@ -2,7 +2,6 @@
 /* The accessed bit, cleared and found by a walk over all mappings of a page: /sys/kernel/mm/page_idle. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include <linux/kernel-page-flags.h>
 
@@ -70,29 +69,21 @@ static int count_idle(const uint64_t *pfns)
 	return n;
 }
 
-static long minor_faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_minflt;
-}
-
 /* Read one byte of each page of the first half, or of all; the page faults that this took. */
 static int read_half(void *arg)
 {
-	long before = minor_faults();
+	long before = mm_minor_faults();
 
 	mm_touch_read(region, LEN / 2);
-	return minor_faults() - before;
+	return mm_minor_faults() - before;
 }
 
 static int read_all(void *arg)
 {
-	long before = minor_faults();
+	long before = mm_minor_faults();
 
 	mm_touch_read(region, LEN);
-	return minor_faults() - before;
+	return mm_minor_faults() - before;
 }
 
 /* ---- memory of each kind, mapped once and by all processes of a tree ---- */

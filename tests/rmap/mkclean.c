@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
@@ -26,29 +25,21 @@ static const char *need_ext4(void)
 	return access(DISK, F_OK) ? "ext4 on " DISK " at " DIR : NULL;
 }
 
-static long minor_faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_minflt;
-}
-
 /* Write one byte of each page, which does not change it; the page faults that this took. */
 static int write_pages(void *arg)
 {
-	long before = minor_faults();
+	long before = mm_minor_faults();
 
 	mm_touch_write(region, LEN);
-	return minor_faults() - before;
+	return mm_minor_faults() - before;
 }
 
 static int read_pages(void *arg)
 {
-	long before = minor_faults();
+	long before = mm_minor_faults();
 
 	mm_touch_read(region, LEN);
-	return minor_faults() - before;
+	return mm_minor_faults() - before;
 }
 
 /* Private and shared: who maps a page decides which of the two smaps calls it. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Reclaim through the reverse map: every mapping of a page goes, and what comes back are the same bytes. */
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -564,14 +563,6 @@ FIXTURE_TEARDOWN(look_around)
 	EXPECT_EQ(0, mm_cgroup_remove(&self->cg));
 }
 
-static long minor_faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_minflt;
-}
-
 /* How many of the pages that are mapped have lost their accessed bit: reading those costs a fault each. */
 static long count_old(const char *p)
 {
@@ -579,11 +570,11 @@ static long count_old(const char *p)
 	long before;
 
 	mm_pfns(0, p, pfns, WINDOWS * WINDOW);
-	before = minor_faults();
+	before = mm_minor_faults();
 	for (int i = 0; i < WINDOWS * WINDOW; i++)
 		if (pfns[i])
 			mm_touch_read(p + i * PAGE, PAGE);
-	return minor_faults() - before;
+	return mm_minor_faults() - before;
 }
 
 /* reclaim clears the accessed bit of a page that it scans; with generations that of 63 neighbours too */

@@ -12,15 +12,12 @@
 #define PAGES	16
 #define LEN	(PAGES * PAGE)
 #define SEED	81
-/* Ranges that hold nothing else: 1 GB of an upper page table, 512 GB of the top one. */
-#define PGD_SIZE (512 * PUD_SIZE)
+#define PGD_SIZE (512 * PUD_SIZE)	/* of an entry of the top page table */
 
 FIXTURE(uffd_move)
 {
-	struct mm_cgroup cg;
 	char *src, *dst;
 	int fd;
-	bool in_group;
 };
 
 FIXTURE_SETUP(uffd_move)
@@ -41,12 +38,6 @@ FIXTURE_SETUP(uffd_move)
 FIXTURE_TEARDOWN(uffd_move)
 {
 	close(self->fd);
-	if (self->in_group) {
-		mm_cgroup_leave();
-		munmap(self->dst, LEN);
-		munmap(self->src, LEN);
-		EXPECT_EQ(0, mm_cgroup_remove(&self->cg));
-	}
 }
 
 /* Move @len bytes to the start of the destination; the bytes that moved, or -errno. */
