@@ -149,9 +149,9 @@ static Dwarf_Die *unit_of(Dwfl_Module *mod, GElf_Addr addr, Dwarf_Addr *bias)
 	return NULL;
 }
 
-/* "inner (file:line) inlined in " for each inlined function at @pc, innermost first; @file and @nr go in as the
- * address's line and come out as the line in the function that was really called. */
-static void describe_inlined(Dwarf_Die *cu, Dwarf_Addr pc, const char **file, int *nr, struct buf *out)
+/* Hand out each inlined function at @pc, innermost first; @file and @nr go in as the address's line and come out as the
+ * line in the function that was really called. */
+static void each_inlined(Dwarf_Die *cu, Dwarf_Addr pc, const char **file, int *nr, decode_frame frame, void *arg)
 {
 	Dwarf_Files *files;
 	Dwarf_Die *chain;
@@ -174,15 +174,15 @@ static void describe_inlined(Dwarf_Die *cu, Dwarf_Addr pc, const char **file, in
 		if (!name || dwarf_formudata(dwarf_attr(&chain[i], DW_AT_call_file, &attr), &call_file) ||
 		    dwarf_formudata(dwarf_attr(&chain[i], DW_AT_call_line, &attr), &call_line))
 			break;
-		buf_printf(out, "%s (%s:%d) inlined in ", name, decode_short_path(*file), *nr);
+		frame(arg, name, decode_short_path(*file), *nr);
 		*file = dwarf_filesrc(files, call_file, NULL, NULL);
 		*nr = call_line;
 	}
 	free(chain);
 }
 
-/* "func (file:line)" of one code address; false if it is none. */
-static bool describe(Dwfl *dwfl, GElf_Addr addr, struct buf *out)
+/* The functions of one code address; false if it is none. */
+static bool frames_at(Dwfl *dwfl, GElf_Addr addr, decode_frame frame, void *arg)
 {
 	Dwfl_Module *mod = dwfl_addrmodule(dwfl, addr);
 	const char *name = NULL, *file = NULL;
@@ -202,12 +202,36 @@ static bool describe(Dwfl *dwfl, GElf_Addr addr, struct buf *out)
 	if (line && !dwarf_lineno(line, &nr))
 		file = dwarf_linesrc(line, NULL, NULL);
 	if (file)
-		describe_inlined(cu, addr - bias, &file, &nr, out);
-	if (file)
-		buf_printf(out, "%s (%s:%d)", name, decode_short_path(file), nr);
-	else
-		buf_printf(out, "%s", name);
+		each_inlined(cu, addr - bias, &file, &nr, frame, arg);
+	frame(arg, name, file ? decode_short_path(file) : NULL, nr);
 	return true;
+}
+
+bool decode_frames(unsigned long addr, decode_frame frame, void *arg)
+{
+	return ready() && addr >= text_start && addr < text_end && frames_at(offline, addr, frame, arg);
+}
+
+struct words {
+	struct buf *out;
+	int n;
+};
+
+static void append_frame(void *arg, const char *fn, const char *file, int line)
+{
+	struct words *w = arg;
+
+	buf_printf(w->out, "%s%s", w->n++ ? " inlined in " : "", fn);
+	if (file)
+		buf_printf(w->out, " (%s:%d)", file, line);
+}
+
+/* "inner (file:line) inlined in outer (file:line)" of one code address; false if it is none. */
+static bool describe(Dwfl *dwfl, GElf_Addr addr, struct buf *out)
+{
+	struct words w = { .out = out };
+
+	return frames_at(dwfl, addr, append_frame, &w);
 }
 
 /* A kernel text address at *@s, written as 0x60001234 or [<60001234>]; 0 if there is none. @s moves past it. */

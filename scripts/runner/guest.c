@@ -418,6 +418,9 @@ bool guest_poll(struct guest *g)
 
 void guest_kill(struct guest *g, const char *dir)
 {
+	/* Once: the number may be somebody else's by now. */
+	if (!g->pid)
+		return;
 	kill(-g->pid, SIGKILL);
 	if (!g->gone) {
 		kill(g->pid, SIGKILL);
@@ -433,4 +436,5 @@ void guest_kill(struct guest *g, const char *dir)
 	if (g->pidfd >= 0)
 		close(g->pidfd);
 	g->console = g->result = g->pidfd = -1;
+	g->pid = 0;
 }

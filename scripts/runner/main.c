@@ -10,8 +10,6 @@
 
 #include "runner.h"
 
-#define ORIGINS_UP_TO	20	/* tests of which memcheck says where undefined values came from */
-
 static const char usage[] =
 "usage: mmuml-run --kernel VMLINUX --guest DIR [--tests GLOBS] [options]\n"
 "  --kernel FILE     the UML kernel to start\n"
@@ -211,7 +209,6 @@ int main(int argc, char **argv)
 		return shell(&o);
 	}
 	plan_select(&r.plan, &all, o.tests);
-	o.origins = r.plan.n <= ORIGINS_UP_TO;
 	if (o.gdb) {
 		o.jobs = 1;
 		o.run_limit = 0;

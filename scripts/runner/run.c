@@ -19,6 +19,7 @@
 
 #define GRACE		10.0	/* seconds that the host waits longer than the guest's own limit */
 #define POWER_OFF	10.0	/* seconds for the power-off after the last test */
+#define ORIGINS_UP_TO	20	/* tests that are run again for memcheck to say where undefined values came from */
 #define TRACE_MAX	(512 * 1024)
 #define PIECE_MIN	24	/* tests for which another kernel is worth its boot */
 #define PIECE_MIN_VG	64	/* the same under valgrind, where a boot takes some 4 s of a CPU, and a test 0.3 s */
@@ -134,6 +135,132 @@ static char *report_reason(const struct boot *b, const char *trace)
 		       : xasprintf("%s: %.120s", word, b->first_what);
 }
 
+/* ---- kernels beside others ---- */
+
+static char *plan_text(const struct run *r, int first, int end)
+{
+	struct buf b = { 0 };
+
+	for (int i = first; i < end; i++) {
+		const struct test *t = &r->plan.tests[i];
+
+		buf_printf(&b, "%s\t%s\t%s\t%d\n", t->name, t->program, t->harness,
+			   r->opt->gdb ? 7 * 86400 : (int)r->opt->test_limit);
+	}
+	return b.s;
+}
+
+/* The number of the next kernel, and where it will live, malloc'ed. */
+static char *next_dir(struct run *r, int *nr)
+{
+	pthread_mutex_lock(&r->lock);
+	*nr = ++r->boots;
+	pthread_mutex_unlock(&r->lock);
+	return xasprintf("%s/boot%d", r->dir, *nr);
+}
+
+/* A boot beside the one that runs test @i, which talks less than its pipes hold: only what its tool writes is of interest. */
+struct aside {
+	struct guest g;
+	char *dir;
+	int nr;
+	struct vg *vg;		/* memcheck's reports, NULL of other tools */
+};
+
+static void aside_start(struct run *r, int i, const char *tool, bool dry, struct aside *a)
+{
+	struct options o = *r->opt;
+	char *text = plan_text(r, i, i + 1);
+
+	a->dir = next_dir(r, &a->nr);
+	o.valgrind = tool;
+	o.dry = dry;
+	a->vg = NULL;
+	if (!strcmp(tool, "memcheck")) {
+		o.origins = true;
+		a->vg = valgrind_open(r->dir, a->nr);
+	}
+	guest_start(&a->g, &o, a->dir, text, -1);
+	free(text);
+}
+
+static void aside_end(struct run *r, struct aside *a)
+{
+	double end = now() + (r->opt->boot_limit + r->opt->test_limit) * r->opt->scale;
+	struct pollfd p = { a->g.pidfd, POLLIN, 0 };
+
+	while (!guest_poll(&a->g) && now() < end && !interrupted)
+		poll(&p, 1, 100);
+	guest_kill(&a->g, a->dir);
+	remove_tree(a->dir);
+	free(a->dir);
+}
+
+/* ---- memcheck's reports ---- */
+
+static bool memcheck(const struct run *r)
+{
+	return r->opt->valgrind && !strcmp(r->opt->valgrind, "memcheck");
+}
+
+/* Reports go to memcheck.txt, too, each with the test that ran. */
+static void keep_reports(const struct run *r, const char *test, const char *text)
+{
+	char *path = xasprintf("%s/memcheck.txt", r->dir);
+	FILE *f = fopen(path, "ae");
+
+	if (!f)
+		die(EX_HOST, "df -h out", strerror(errno), "cannot write %s", path);
+	for (const char *end; text && *text; text = *end ? end + 1 : end) {
+		end = strchrnul(text, '\n');
+		if (!strncmp(text, "memcheck: ", 10))
+			fprintf(f, "%s%s: ", ftell(f) ? "\n" : "", test ? test : "(outside the tests)");
+		fprintf(f, "%.*s\n", (int)(end - text), text);
+	}
+	if (fclose(f))
+		die(EX_HOST, "df -h out", strerror(errno), "cannot write %s", path);
+	free(path);
+}
+
+/* "Conditional jump or move depends on uninitialised value(s)", "Uninitialised byte(s) found", ... */
+static bool is_undefined(const struct buf *text)
+{
+	return text->s && strstr(text->s, "ninitialised");
+}
+
+/*
+ * Where the undefined values of the reports @text came from is known to a memcheck that is half as fast: test @i (@outside:
+ * only its program's start) runs again there, and its reports take the place of @text. With the lock held, which others
+ * get meanwhile.
+ */
+static void look_for_origins(struct run *r, int i, bool outside, struct buf *text)
+{
+	struct buf again = { 0 };
+	struct aside a;
+	char *first;
+
+	if (!is_undefined(text) || interrupted)
+		return;
+	if (r->origins++ >= ORIGINS_UP_TO) {
+		buf_printf(text, "  (origins: looked for in the first %d of such reports only)\n", ORIGINS_UP_TO);
+		return;
+	}
+	pthread_mutex_unlock(&r->lock);
+	aside_start(r, i, "memcheck", outside, &a);
+	aside_end(r, &a);
+	pthread_mutex_lock(&r->lock);
+	valgrind_take(a.vg, outside ? NULL : r->plan.tests[i].name, &again, &first);
+	valgrind_close(a.vg);
+	free(first);
+	if (is_undefined(&again)) {
+		buf_free(text);
+		*text = again;
+		return;
+	}
+	buf_printf(text, "  (origins: not met again by a memcheck that looks for them)\n");
+	buf_free(&again);
+}
+
 static bool is_gone(void *arg)
 {
 	struct boot *b = arg;
@@ -141,31 +268,46 @@ static bool is_gone(void *arg)
 	return guest_poll(&b->g);
 }
 
-/* Memcheck's reports outside tests. */
+/* Reports outside tests. */
 static void take_outside(struct boot *b)
 {
 	struct run *r = b->run;
+	struct buf text = { 0 };
 	char *first;
 
-	r->n_boot_reports += valgrind_take(b->vg, NULL, &r->boot_reports, &first);
+	r->n_boot_reports += valgrind_take(b->vg, NULL, &text, &first);
+	if (!r->asked_boot) {
+		r->asked_boot = is_undefined(&text);
+		look_for_origins(r, b->first, true, &text);
+	}
+	keep_reports(r, NULL, text.s);
+	buf_add(&r->boot_reports, text.s ? text.s : "", text.len);
+	buf_free(&text);
 	free(first);
 }
 
-/* Memcheck's reports on a test, if there are any; most it makes only once per boot, as other detectors do. */
-static bool take_memcheck(struct boot *b, struct test *t)
+/* Reports on a test, if there are any; most it makes only once per boot, as other detectors do. */
+static bool take_memcheck(struct boot *b, int i)
 {
+	struct test *t = &b->run->plan.tests[i];
+	struct buf text = { 0 };
 	char *first, *reason;
 	int n;
 
 	valgrind_wait(b->vg, t->name, is_gone, b);
-	n = valgrind_take(b->vg, t->name, &t->trace, &first);
+	n = valgrind_take(b->vg, t->name, &text, &first);
 	if (n) {
 		reason = xasprintf("memcheck: %s", first);
 		t->status = ST_PENDING;
 		settle(b, t, ST_REPORT, reason);
 		free(reason);
 		b->stop = true;
+		guest_kill(&b->g, b->dir);
+		look_for_origins(b->run, i, false, &text);
+		keep_reports(b->run, t->name, text.s);
+		buf_add(&t->trace, text.s, text.len);
 	}
+	buf_free(&text);
 	free(first);
 	take_outside(b);
 	return n;
@@ -176,12 +318,12 @@ static void finish(struct boot *b, int i)
 {
 	struct test *t = &b->run->plan.tests[i];
 
-	bool memcheck = b->vg && take_memcheck(b, t);
+	bool charged = b->vg && take_memcheck(b, i);
 
 	if (b->reported || t->status == ST_TIMEOUT)
 		decode_text(b->kernel_log.s, &t->trace);
 	/* What memcheck saw comes first, a crash may be what became of it. */
-	if (b->reported && !memcheck) {
+	if (b->reported && !charged) {
 		char *reason = report_reason(b, t->trace.s);
 
 		t->status = ST_PENDING;
@@ -548,19 +690,6 @@ static void note_peak(struct run *r, pid_t pid)
 	free(text);
 }
 
-static char *plan_text(const struct run *r, int first, int end)
-{
-	struct buf b = { 0 };
-
-	for (int i = first; i < end; i++) {
-		const struct test *t = &r->plan.tests[i];
-
-		buf_printf(&b, "%s\t%s\t%s\t%d\n", t->name, t->program, t->harness,
-			   r->opt->gdb ? 7 * 86400 : (int)r->opt->test_limit);
-	}
-	return b.s;
-}
-
 /* The counters that the guest left, whatever became of it. */
 static void keep_counters(const struct boot *b)
 {
@@ -575,15 +704,6 @@ static void keep_counters(const struct boot *b)
 	free(to);
 }
 
-/* The number of the next kernel, and where it will live, malloc'ed. */
-static char *next_dir(struct run *r, int *nr)
-{
-	pthread_mutex_lock(&r->lock);
-	*nr = ++r->boots;
-	pthread_mutex_unlock(&r->lock);
-	return xasprintf("%s/boot%d", r->dir, *nr);
-}
-
 /* One kernel for tests [first, end); returns the first test that still has to run. */
 static int boot(struct worker *w, int first, int end)
 {
@@ -596,7 +716,7 @@ static int boot(struct worker *w, int first, int end)
 
 	b.dir = next_dir(r, &b.nr);
 	fprintf(b.console, "==== boot %d: tests %d to %d\n", b.nr, first + 1, end);
-	if (r->opt->valgrind && !strcmp(r->opt->valgrind, "memcheck"))
+	if (memcheck(r))
 		b.vg = valgrind_open(r->dir, b.nr);
 	guest_start(&b.g, r->opt, b.dir, text, w->cpu);
 	b.deadline = deadline(r, r->opt->boot_limit);
@@ -656,37 +776,6 @@ static int boot(struct worker *w, int first, int end)
 	free(b.dir);
 	free(text);
 	return b.seen_result < b.seen_console ? b.seen_result : b.seen_console;
-}
-
-/* A boot beside the one that runs test @i, which talks less than its pipes hold: only what its tool writes is of interest. */
-struct aside {
-	struct guest g;
-	char *dir;
-	int nr;
-};
-
-static void aside_start(struct run *r, int i, const char *tool, bool dry, struct aside *a)
-{
-	struct options o = *r->opt;
-	char *text = plan_text(r, i, i + 1);
-
-	a->dir = next_dir(r, &a->nr);
-	o.valgrind = tool;
-	o.dry = dry;
-	guest_start(&a->g, &o, a->dir, text, -1);
-	free(text);
-}
-
-static void aside_end(struct run *r, struct aside *a)
-{
-	double end = now() + (r->opt->boot_limit + r->opt->test_limit) * r->opt->scale;
-	struct pollfd p = { a->g.pidfd, POLLIN, 0 };
-
-	while (!guest_poll(&a->g) && now() < end && !interrupted)
-		poll(&p, 1, 100);
-	guest_kill(&a->g, a->dir);
-	remove_tree(a->dir);
-	free(a->dir);
 }
 
 /*
@@ -814,6 +903,9 @@ void run_all(struct run *r)
 		free(path);
 	}
 	pthread_mutex_init(&r->lock, NULL);
+	/* There, and empty, if all is well. */
+	if (memcheck(r))
+		keep_reports(r, NULL, "");
 	for (int round = 0; round < r->opt->repeat && !interrupted && !r->fatal; round++) {
 		round_of_tests(r, w);
 		if (r->opt->repeat > 1 && !interrupted) {

@@ -118,6 +118,10 @@ const char *report_word(enum report_kind kind);	/* "panic", "KASAN", ... */
 
 /* Open the debug information of @vmlinux (lazily, at the first address). */
 void decode_init(const char *vmlinux);
+/* What is at a code address: the functions inlined there, innermost first, then the one that they are in. @file: NULL if unknown. */
+typedef void (*decode_frame)(void *arg, const char *fn, const char *file, int line);
+/* Hand each of them to @frame; false if @addr is not in the kernel's text. */
+bool decode_frames(unsigned long addr, decode_frame frame, void *arg);
 /* Append @line to @out with " func (file:line)" after each kernel text address. */
 void decode_line(const char *line, struct buf *out);
 /* "file:line" of the first frame of @text that is not part of the kernel's panic and report machinery, or NULL; static storage. */
@@ -151,7 +155,7 @@ struct options {
 	bool gdb, attach;		/* the guest runs under gdb; gdb on a guest that runs already */
 	bool on_fail;			/* --gdb: of all tests, stop at the first that fails */
 	const char *valgrind;		/* the tool that the guest runs under; NULL: none */
-	bool origins;			/* memcheck: remember where each undefined value came from, a third slower */
+	bool origins;			/* memcheck: remember where each undefined value came from, half as fast */
 	bool dry;			/* the test's program is started, and runs no test */
 	bool coverage;			/* keep the counters of each test in <run directory>/coverage/counters.* */
 	const char *probe;		/* addresses and lines: note which of them run in <run directory>/ran */
@@ -177,7 +181,7 @@ int guest_next_cpu(int last);
 int guest_shell(const struct options *o, const char *dir);
 /* Ask the kernel for the stacks of all its tasks (mconsole sysrq); 0 or -errno. The answer is on the console. */
 int guest_sysrq(const char *dir, char key);
-/* Kill it and everything of its process group, and reap; of a guest under gdb, the kernel in @dir too. */
+/* Kill it and everything of its process group, and reap; of a guest under gdb, the kernel in @dir too. Nothing the second time. */
 void guest_kill(struct guest *g, const char *dir);
 /* waitpid() without blocking; true once it is gone. */
 bool guest_poll(struct guest *g);
@@ -253,6 +257,8 @@ struct run {
 	double boot_s, tests_s;
 	struct buf boot_reports;	/* reports outside any test, decoded */
 	int n_boot_reports;
+	int origins;			/* how often a test was run again for them */
+	bool asked_boot;		/* for what boot reports, no more */
 	char *fatal;		/* why there is no result at all: "boot timeout 10s", ... */
 	enum status fatal_status;
 	char *release;		/* of the kernel, from its banner */

@@ -15,7 +15,7 @@
 #define OLDEST		319	/* 3.19: what Debian 12 has, and what this was made with */
 
 struct frame {
-	char *fn, *dir, *file, *line, *ip;
+	char *fn, *ip;
 };
 
 struct found {
@@ -35,7 +35,6 @@ struct vg {
 	char *test;		/* that runs now, as the log has it */
 	char *ended;		/* the last whose end the log has */
 	struct found *found, **last;	/* not taken yet, oldest first */
-	FILE *all;		/* the same as text, for people */
 };
 
 static const char *tool_path(void)
@@ -115,10 +114,14 @@ int valgrind_words(char **argv, const struct options *o, const char *dir)
 	argv[n++] = xasprintf("--child-silent-after-fork=yes");
 	argv[n++] = xasprintf("--trace-children=no");
 	argv[n++] = xasprintf("--vgdb=no");
+	/* Every way out of a boot is taken once: what is translated twice, as part of two ways, costs more than a jump. */
+	argv[n++] = xasprintf("--vex-guest-chase=no");
 	if (!strcmp(o->valgrind, "memcheck")) {
 		argv[n++] = xasprintf("--xml=yes");
 		argv[n++] = xasprintf("--xml-file=../memcheck.%s.xml", nr);
 		argv[n++] = xasprintf("--num-callers=24");
+		/* Of a report's addresses only, and by libdw: valgrind would read it all at each start. */
+		argv[n++] = xasprintf("--read-inline-info=no");
 		argv[n++] = xasprintf("--error-limit=no");
 		argv[n++] = xasprintf("--track-origins=%s", o->origins ? "yes" : "no");
 		argv[n++] = xasprintf("--show-leak-kinds=definite");
@@ -134,48 +137,44 @@ int valgrind_words(char **argv, const struct options *o, const char *dir)
 /* ---- the XML ---- */
 
 /* Where a report points to: the first frame outside the allocators, the hooks and the copying. */
-static bool machinery(const struct frame *f)
+static bool machinery(const char *file)
 {
 	static const char *const files[] = {
 		"slub.c", "slab_common.c", "slab.h", "valgrind.c", "kasan.h", "kasan-valgrind.h", "page_alloc.c", "uaccess.c", "uaccess.h",
 		"string.c", "fortify-string.h", "mempolicy.c", "gfp.h", "usercopy.c", "instrumented.h", "vmalloc.c", "util.c",
 	};
+	const char *name = strrchr(file, '/');
 
-	if (!f->file || !f->line)
-		return true;
+	name = name ? name + 1 : file;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		if (!strcmp(f->file, files[i]))
+		if (!strcmp(name, files[i]))
 			return true;
 	return false;
 }
 
-/* "mm/rmap.c" from the absolute or relative directory and the file. */
-static char *place(const struct frame *f)
+static void add_frame(void *arg, const char *fn, const char *file, int line)
 {
-	char *full = xasprintf("%s%s%s", f->dir ? f->dir : "", f->dir && *f->dir ? "/" : "", f->file ? f->file : "?");
-	char *where = xasprintf("%s:%s", decode_short_path(full), f->line ? f->line : "?");
+	struct vg *v = arg;
 
-	free(full);
-	return where;
+	if (file)
+		buf_printf(&v->error, "   %s (%s:%d)\n", fn, file, line);
+	else
+		buf_printf(&v->error, "   %s (%s)\n", fn, v->frame.ip ? v->frame.ip : "?");
+	if (v->first_stack && !strcmp(fn, "valgrind_slab_alloc"))
+		v->object = true;
+	if (v->first_stack && !v->culprit && file && !machinery(file))
+		v->culprit = xasprintf("%s:%d", file, line);
 }
 
+/* Valgrind gives callers by the address of the call, not of what comes after it. */
 static void end_frame(struct vg *v)
 {
 	struct frame *f = &v->frame;
-	char *where;
 
 	v->in_frame = false;
-	where = f->file ? place(f) : xasprintf("%s", f->ip ? f->ip : "?");
-	buf_printf(&v->error, "   %s (%s)\n", f->fn ? f->fn : "?", where);
-	if (v->first_stack && f->fn && !strcmp(f->fn, "valgrind_slab_alloc"))
-		v->object = true;
-	if (v->first_stack && !v->culprit && !machinery(f))
-		v->culprit = xasprintf("%s", where);
-	free(where);
+	if (!f->ip || !decode_frames(strtoul(f->ip, NULL, 16), add_frame, v))
+		add_frame(v, f->fn ? f->fn : "?", NULL, 0);
 	free(f->fn);
-	free(f->dir);
-	free(f->file);
-	free(f->line);
 	free(f->ip);
 	*f = (struct frame){ 0 };
 }
@@ -195,8 +194,6 @@ static void end_error(struct vg *v)
 	e->text = xasprintf("memcheck: %s: %s\n%s", kind, what, v->error.len ? v->error.s : "");
 	*v->last = e;
 	v->last = &e->next;
-	if (v->all)
-		fprintf(v->all, "%s: %s\n", v->test ? v->test : "(outside the tests)", e->text);
 out:
 	v->error.len = 0;
 	free(v->kind);
@@ -258,12 +255,6 @@ static void end_in_frame(struct vg *v, const char *name)
 
 	if (!strcmp(name, "fn"))
 		take(&f->fn, v);
-	else if (!strcmp(name, "dir"))
-		take(&f->dir, v);
-	else if (!strcmp(name, "file"))
-		take(&f->file, v);
-	else if (!strcmp(name, "line"))
-		take(&f->line, v);
 	else if (!strcmp(name, "ip"))
 		take(&f->ip, v);
 	else if (!strcmp(name, "frame"))
@@ -299,21 +290,18 @@ static void XMLCALL on_end(void *arg, const char *name)
 struct vg *valgrind_open(const char *run_dir, int nr)
 {
 	struct vg *v = xcalloc(1, sizeof(*v));
-	char *path = xasprintf("%s/memcheck.%d.xml", run_dir, nr), *all = xasprintf("%s/memcheck.txt", run_dir);
+	char *path = xasprintf("%s/memcheck.%d.xml", run_dir, nr);
 
 	/* Valgrind makes it anew; we read from its beginning whenever it comes. */
 	v->f = fopen(path, "w+e");
-	v->all = fopen(all, "ae");
 	v->parser = XML_ParserCreate("UTF-8");
-	if (!v->f || !v->all || !v->parser)
+	if (!v->f || !v->parser)
 		die(EX_HOST, "df -h out", strerror(errno), "cannot write %s", path);
 	v->last = &v->found;
-	setvbuf(v->all, NULL, _IOLBF, 0);
 	XML_SetUserData(v->parser, v);
 	XML_SetElementHandler(v->parser, on_start, on_end);
 	XML_SetCharacterDataHandler(v->parser, on_text);
 	free(path);
-	free(all);
 	return v;
 }
 
@@ -370,7 +358,6 @@ void valgrind_close(struct vg *v)
 {
 	XML_ParserFree(v->parser);
 	fclose(v->f);
-	fclose(v->all);
 	buf_free(&v->text);
 	buf_free(&v->error);
 	free(v->test);

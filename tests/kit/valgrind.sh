@@ -14,7 +14,7 @@ vg_run()
 	tool=$1
 	shift
 	(cd "$CHECK/run" && exec "$TOP/build/${HOST:-host-asan}/mmuml-run" --kernel "$TOP/$VGTREE/build-valgrind/vmlinux" \
-		--guest "$TOP/$GUEST" --tree "$TOP/$VGTREE" --mem 640 --scale 20 --valgrind "$tool" "$@")
+		--guest "$TOP/$GUEST" --tree "$TOP/$VGTREE" --mem 320 --scale 20 --valgrind "$tool" "$@")
 }
 
 # Leaks are looked for, too: a report outside the tests is none that can be passed over.
@@ -66,6 +66,7 @@ memcheck_finds_bugs()
 	same "$(grep -c '^[^ ].*: memcheck: ' $txt)" "$(bugs_of memcheck | wc -l)" "reports"
 	# Where the memory came from and went.
 	in_file "block of size" $txt
+	in_file "Uninitialised value was created by a heap allocation" $txt
 	in_file "alloc'd" $txt
 	in_file "free'd" $txt
 }
