@@ -228,6 +228,8 @@ void mm_unfragment(void *handle);
  */
 struct mm_stage;
 struct mm_stage *mm_stage(size_t len);
+/* Whether freed pages go to per-CPU lists. If so the pages of a stage lie side by side, without SMP two and two. */
+bool mm_stage_per_cpu(void);
 void mm_stage_open(struct mm_stage *s);
 int mm_stage_move(struct mm_stage *s);
 /* The same, with the caller's frames of @n pages from @p before (@was) and after (@is); how many pages moved. */

@@ -44,7 +44,7 @@ static void set_pcp_high(long fraction)
 	mm_write_file(PCP_HIGH, text);
 }
 
-static bool per_cpu_lists(void)
+bool mm_stage_per_cpu(void)
 {
 	struct utsname u;
 
@@ -60,7 +60,7 @@ static int sort_ballast(struct mm_stage *s, const uint64_t *pfns)
 {
 	uint64_t first = UINT64_MAX, last = 0;
 	uint32_t *page_at;		/* plus one */
-	bool pairs = !per_cpu_lists();
+	bool pairs = !mm_stage_per_cpu();
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->pages; i++) {
