@@ -15,6 +15,8 @@ SEED	?= 1
 REPEAT	?= 1
 MEM	?= $(call profile_says,MEM,512)
 ISOLATE	?=
+# kernels at a time for a long list
+JOBS	?=
 # make bench: also from nothing
 FULL	?=
 # make compare: two stacks, A and B, instead of S; patch by patch; JSON=1 for the machine's form
@@ -74,13 +76,13 @@ RUN	= $(RUNNER) --kernel $(OUT)/vmlinux --guest $(GUEST) --tree $(TREE) --profil
 	  --given "$(call given,MEM SCALE APPEND)"
 GDBSH	= scripts/gdb.sh $(OUT) $(shell echo $$PPID)
 RUNTESTS = $(RUN) --tests '$(T)' --seed $(SEED) --repeat $(REPEAT) --started $(START) \
-	  $(if $(V),--verbose) $(if $(ISOLATE),--isolate)
+	  $(if $(V),--verbose) $(if $(ISOLATE),--isolate) $(if $(JOBS),--jobs '$(JOBS)')
 
 # as many at a time as there are CPUs, unless -j says otherwise
-JOBS	= $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # what "make run" was told, for another make
-RUNVARS = $(call given,T S PROFILE LINUX SCALE SEED REPEAT MEM ISOLATE APPEND)
+RUNVARS = $(call given,T S PROFILE LINUX SCALE SEED REPEAT MEM ISOLATE JOBS APPEND)
 
 .PHONY: help doctor deps fetch tree config build run coverage gdb rmap-graph interleave shell list check soak bench
 .PHONY: memcheck profile compare new-change export import clean distclean host guest kernel
@@ -106,10 +108,10 @@ kernel: config host
 	+@scripts/build.sh $(TREE) $(PROFILE)
 
 host: deps
-	@$(MAKE) $(JOBS) -s -C scripts/runner OUT=$(abspath $(BUILD))/host CC=gcc
+	@$(MAKE) $(PARALLEL) -s -C scripts/runner OUT=$(abspath $(BUILD))/host CC=gcc
 
 guest: tree
-	@$(MAKE) $(JOBS) -s -C tests TREE=$(abspath $(TREE)) CC=gcc
+	@$(MAKE) $(PARALLEL) -s -C tests TREE=$(abspath $(TREE)) CC=gcc
 
 build: kernel host guest
 

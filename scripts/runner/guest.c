@@ -359,7 +359,7 @@ int guest_shell(const struct options *o, const char *dir)
 	if (o->hostfs && !realpath(o->hostfs, NULL))
 		die(EX_USAGE, "make shell HOSTFS=/existing/dir", strerror(errno), "HOSTFS=%s cannot be shown", o->hostfs);
 	argv[n++] = o->hostfs ? xasprintf("hostfs=%s", realpath(o->hostfs, NULL))
-			      : xasprintf("hostfs=%s/host", realpath(dir, NULL));
+			      : xasprintf("hostfs=/proc/self/cwd/host");
 	argv[n++] = xasprintf("mmuml.mode=shell");
 	argv[n++] = xasprintf("quiet");
 	append_args(argv, n, o);
