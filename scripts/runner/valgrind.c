@@ -33,7 +33,7 @@ struct vg {
 	bool in_frame, in_error, first_stack;
 	bool object;		/* the first stack is that of a slab object's allocation */
 	char *test;		/* that runs now, as the log has it */
-	char *ended;		/* the last whose end the log has */
+	struct buf ended;	/* those whose end the log has, "\nNAME\n...": it may be ahead of us by many */
 	struct found *found, **last;	/* not taken yet, oldest first */
 };
 
@@ -214,8 +214,7 @@ static void message(struct vg *v, const char *s)
 		free(v->test);
 		v->test = xasprintf("%s", name);
 	} else if (sscanf(at, "mmuml: end %255s", name) == 1) {
-		free(v->ended);
-		v->ended = xasprintf("%s", name);
+		buf_printf(&v->ended, "\n%s\n", name);
 		free(v->test);
 		v->test = NULL;
 	}
@@ -317,15 +316,22 @@ static void read_more(struct vg *v)
 			break;
 }
 
+static bool has_ended(const struct vg *v, const char *line)
+{
+	return v->ended.s && strstr(v->ended.s, line);
+}
+
 void valgrind_wait(struct vg *v, const char *test, bool (*gone)(void *), void *arg)
 {
+	char *line = xasprintf("\n%s\n", test);
 	double end = now() + MARK_WAIT;
 
 	read_more(v);
-	while (now() < end && !gone(arg) && (!v->ended || strcmp(v->ended, test))) {
+	while (now() < end && !gone(arg) && !has_ended(v, line)) {
 		usleep(2000);
 		read_more(v);
 	}
+	free(line);
 }
 
 int valgrind_take(struct vg *v, const char *test, struct buf *out, char **first)
@@ -361,7 +367,7 @@ void valgrind_close(struct vg *v)
 	buf_free(&v->text);
 	buf_free(&v->error);
 	free(v->test);
-	free(v->ended);
+	buf_free(&v->ended);
 	free(v);
 }
 
