@@ -97,7 +97,7 @@ kmake()
 	shift 2
 	cc=$(compiler)
 	if command -v ccache >/dev/null; then
-		cc="ccache $cc"
+		cc="$TOP/scripts/cc.sh $cc"
 		export CCACHE_DIR="${CCACHE_DIR:-$TOP/$BUILD/ccache}" CCACHE_BASEDIR="$TOP" CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
 	fi
 	MAKEFLAGS=$(kmakeflags)

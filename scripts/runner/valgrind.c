@@ -327,7 +327,7 @@ void valgrind_wait(struct vg *v, const char *test, bool (*gone)(void *), void *a
 	double end = now() + MARK_WAIT;
 
 	read_more(v);
-	while (now() < end && !gone(arg) && !has_ended(v, line)) {
+	while (!has_ended(v, line) && now() < end && !gone(arg)) {
 		usleep(2000);
 		read_more(v);
 	}

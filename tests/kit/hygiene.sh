@@ -26,7 +26,8 @@ host_programs_compile_without_warnings()
 parsers_hold()
 {
 	gcc -std=gnu11 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -o "$CHECK/unit" tests/kit/unit.c \
-	    scripts/runner/ktap.c scripts/runner/watch.c scripts/runner/util.c scripts/runner/decode.c -ldw -lelf
+	    scripts/runner/ktap.c scripts/runner/watch.c scripts/runner/util.c scripts/runner/decode.c scripts/runner/valgrind.c \
+	    -ldw -lelf -lexpat
 	gcc -std=gnu11 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -o "$CHECK/unit-compare" \
 	    tests/kit/unit-compare.c scripts/compare/expect.c scripts/compare/load.c scripts/compare/log.c scripts/compare/table.c \
 	    scripts/runner/watch.c scripts/runner/util.c -ljansson -lelf -lm

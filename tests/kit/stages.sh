@@ -188,6 +188,20 @@ test_headers()
 	says "CC      tests/mremap/move.c" "CC      tests/lib/"
 }
 
+# What a source takes in by .incbin is not the cache's to forget.
+incbin_is_seen()
+{
+	rm -rf "$CHECK/incbin"
+	mkdir "$CHECK/incbin"
+	printf '\t.data\n\t.incbin "part"\n' > "$CHECK/incbin/a.S"
+	for text in one two; do
+		echo $text > "$CHECK/incbin/part"
+		(cd "$CHECK/incbin" && CCACHE_DIR=$CHECK/incbin/ccache CCACHE_DEPEND=1 "$TOP/scripts/cc.sh" \
+			gcc -Wp,-MMD,a.d -c -o a.o a.S && objcopy -O binary -j .data a.o got)
+		same "$(cat "$CHECK/incbin/got")" $text "what .incbin took in"
+	done
+}
+
 # user_tree: a kernel tree of the user's, made from the base commit, in $CHECK/linux.
 user_tree()
 {
@@ -304,4 +318,5 @@ stage_cases()
 	t build.error does_not_compile
 	t build.short_ways short_ways_agree
 	t build.test_headers test_headers
+	t build.incbin incbin_is_seen
 }

@@ -169,12 +169,54 @@ static void test_files(void)
 	unlink("unit.copy");
 }
 
+/* The kernel is there; notes in @arg that it was looked at. */
+static bool looks(void *arg)
+{
+	*(bool *)arg = true;
+	return true;
+}
+
+/* Tests end in the log before the runner gets to them, and reports stay with theirs. */
+static void test_memcheck(void)
+{
+	static const char xml[] =
+		"<?xml version=\"1.0\"?>\n<valgrindoutput>\n"
+		"<clientmsg><text>mmuml: begin area.file.one</text></clientmsg>\n"
+		"<error><kind>UninitValue</kind><what>Use of uninitialised value of size 8</what>\n"
+		"<stack><frame><ip>0x10</ip><fn>somewhere</fn></frame></stack></error>\n"
+		"<clientmsg><text>mmuml: end area.file.one</text></clientmsg>\n"
+		"<clientmsg><text>mmuml: begin area.file.on</text></clientmsg>\n"
+		"<clientmsg><text>mmuml: end area.file.on</text></clientmsg>\n"
+		"<clientmsg><text>mmuml: begin area.file.two</text></clientmsg>\n";
+	struct vg *v = valgrind_open(".", 1);
+	struct buf text = { 0 };
+	bool looked = false;
+	char *first;
+	FILE *f = fopen("memcheck.1.xml", "w");
+
+	check(f && fputs(xml, f) >= 0 && !fclose(f), "cannot write", "memcheck.1.xml");
+	valgrind_wait(v, "area.file.one", looks, &looked);
+	valgrind_wait(v, "area.file.on", looks, &looked);
+	check(!looked, "waited for a test that has ended", "area.file.one");
+	valgrind_wait(v, "area.file.two", looks, &looked);
+	check(looked, "did not wait for a test that runs", "area.file.two");
+	check(!valgrind_take(v, "area.file.on", &text, &first) && !first, "a report of another test", text.s);
+	check(valgrind_take(v, "area.file.one", &text, &first) == 1 && strstr(text.s, "memcheck: UninitValue: Use of") &&
+	      strstr(text.s, "somewhere (0x10)"), "report", text.s);
+	check(first && !strcmp(first, "UninitValue"), "kind and place", first);
+	free(first);
+	valgrind_close(v);
+	buf_free(&text);
+	unlink("memcheck.1.xml");
+}
+
 int main(void)
 {
 	test_ktap();
 	test_watch();
 	test_culprit();
 	test_files();
+	test_memcheck();
 	printf("unit: %d checks, %d failed\n", cases, failures);
 	return failures ? 1 : 0;
 }
