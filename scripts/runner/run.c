@@ -22,7 +22,7 @@
 #define ORIGINS_UP_TO	20	/* tests that are run again for memcheck to say where undefined values came from */
 #define TRACE_MAX	(512 * 1024)
 #define PIECE_MIN	24	/* tests for which another kernel is worth its boot */
-#define PIECE_MIN_VG	64	/* the same under valgrind, where a boot takes some 4 s of a CPU, and a test 0.3 s */
+#define PIECE_MIN_VG	64	/* the same under valgrind, where a boot takes some 2 s of a CPU, and a test 0.2 s */
 #define SHARE		2	/* a piece is a kernel's share of what is left, divided by this: they end together */
 
 struct worker {

@@ -382,7 +382,7 @@ void valgrind_refused(const char *run_dir)
 		if (log && !at)
 			at = strstr(log, "setup_physmem - mapping");
 		if (at)
-			die(EX_HOST, xasprintf("less %s; ulimit -v unlimited; make memcheck MEM=256", path),
+			die(EX_HOST, xasprintf("less %s; ulimit -v unlimited; make memcheck MEM=128", path),
 			    xasprintf("%.*s", (int)strcspn(at, "\n"), at), "valgrind cannot run a kernel on this host");
 		free(path);
 		free(log);

@@ -192,7 +192,7 @@ valgrind_bad_hosts()
 	says "slab_debug"
 	# Not the runner with AddressSanitizer, which itself needs more.
 	# shellcheck disable=SC3045 # dash and bash have it
-	(ulimit -v 600000; HOST=host; expect 3 vg_run memcheck --tests $ONE)
+	(ulimit -v 350000; HOST=host; expect 3 vg_run memcheck --tests $ONE)
 	says "valgrind cannot run a kernel on this host"
 }
 
