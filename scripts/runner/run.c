@@ -22,7 +22,7 @@
 #define ORIGINS_UP_TO	20	/* tests that are run again for memcheck to say where undefined values came from */
 #define TRACE_MAX	(512 * 1024)
 #define PIECE_MIN	24	/* tests for which another kernel is worth its boot */
-#define PIECE_MIN_VG	64	/* the same under valgrind, where a boot takes some 2 s of a CPU, and a test 0.2 s */
+#define PIECE_MIN_VG	100	/* of a long list under valgrind, where a boot takes some 2 s of a CPU, and a test 0.2 s */
 #define SHARE		2	/* a piece is a kernel's share of what is left, divided by this: they end together */
 
 struct worker {
@@ -802,9 +802,12 @@ static int counted_boot(struct worker *w, int i)
 	return next;
 }
 
+/* No kernel goes without because others took too much of a short list. */
 static int piece_min(const struct run *r)
 {
-	return r->opt->valgrind ? PIECE_MIN_VG : PIECE_MIN;
+	int min = r->opt->valgrind ? PIECE_MIN_VG : PIECE_MIN, share = (r->plan.n + r->jobs - 1) / r->jobs;
+
+	return min < share ? min : share;
 }
 
 /* Take the next piece of the list; false when there is none. */
@@ -886,7 +889,7 @@ static void round_of_tests(struct run *r, struct worker *w)
 void run_all(struct run *r)
 {
 	double start = now(), deadline = r->opt->run_limit ? start + r->opt->run_limit * r->opt->scale : 0;
-	int jobs = r->opt->jobs, most = r->plan.n / piece_min(r);
+	int jobs = r->opt->jobs, most = r->plan.n / PIECE_MIN;
 	struct worker *w;
 
 	if (jobs > most)
