@@ -78,6 +78,12 @@ static bool ready(void)
 	return true;
 }
 
+/* Whether the kernel's code may be there. */
+static bool in_text(GElf_Addr addr)
+{
+	return ready() && addr >= text_start && addr < text_end;
+}
+
 /* Path as the kernel's users write it: relative to the tree, "./" and "../" gone. */
 const char *decode_short_path(const char *path)
 {
@@ -209,7 +215,7 @@ static bool frames_at(Dwfl *dwfl, GElf_Addr addr, decode_frame frame, void *arg)
 
 bool decode_frames(unsigned long addr, decode_frame frame, void *arg)
 {
-	return ready() && addr >= text_start && addr < text_end && frames_at(offline, addr, frame, arg);
+	return in_text(addr) && frames_at(offline, addr, frame, arg);
 }
 
 struct words {
@@ -249,7 +255,7 @@ static GElf_Addr take_address(const char *line, const char **s, bool *bracket)
 	if (n < 8 || n > 16 || (*bracket && strncmp(digits + n, ">]", 2)))
 		return 0;
 	addr = strtoul(digits, NULL, 16);
-	if (!ready() || addr < text_start || addr >= text_end)
+	if (!in_text(addr))
 		return 0;
 	*s = digits + n + (*bracket ? 2 : 0);
 	return addr;
@@ -289,7 +295,7 @@ static GElf_Addr named_address(const char *line)
 
 		/* A local function's name may be another's, too; kallsyms counts the padding to the next one as well. */
 		if (name && !strncmp(name, word, len) && !name[len] && size - sym.st_size < MOST_PADDING &&
-		    addr >= text_start && addr < text_end)
+		    in_text(addr))
 			return addr + off;
 	}
 	return 0;
@@ -391,7 +397,7 @@ static int one_frame(Dwfl_Frame *frame, void *arg)
 	if (!dwfl_frame_pc(frame, &pc, &activation) || w->frames++ > 40)
 		return DWARF_CB_ABORT;
 	/* Kernel addresses are decoded with the rest of the console. */
-	if (ready() && pc >= text_start && pc < text_end) {
+	if (in_text(pc)) {
 		buf_printf(w->out, "   %#lx\n", (unsigned long)pc);
 		return DWARF_CB_OK;
 	}

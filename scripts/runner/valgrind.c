@@ -16,6 +16,8 @@
 
 struct frame {
 	char *fn, *ip;
+	char *aux;		/* what valgrind says between two stacks, of no frame */
+	bool first;		/* in the first stack */
 };
 
 struct found {
@@ -27,9 +29,10 @@ struct vg {
 	FILE *f;
 	XML_Parser parser;
 	struct buf text;	/* of the element being read */
-	struct buf error;	/* the report being read */
+	struct frame *frames;	/* of the report being read: they are decoded if it is kept */
+	int n_frames;
 	struct frame frame;
-	char *kind, *what, *culprit;
+	char *kind, *what;
 	bool in_frame, in_error, first_stack;
 	bool object;		/* the first stack is that of a slab object's allocation */
 	char *test;		/* that runs now, as the log has it */
@@ -114,7 +117,7 @@ int valgrind_words(char **argv, const struct options *o, const char *dir)
 	argv[n++] = xasprintf("--child-silent-after-fork=yes");
 	argv[n++] = xasprintf("--trace-children=no");
 	argv[n++] = xasprintf("--vgdb=no");
-	/* Every way out of a boot is taken once: what is translated twice, as part of two ways, costs more than a jump. */
+	/* Much of a kernel runs once: code translated anew for each way that leads to it costs more than the jumps saved. */
 	argv[n++] = xasprintf("--vex-guest-chase=no");
 	if (!strcmp(o->valgrind, "memcheck")) {
 		argv[n++] = xasprintf("--xml=yes");
@@ -152,54 +155,90 @@ static bool machinery(const char *file)
 	return false;
 }
 
+struct report_text {
+	struct buf text;
+	const struct frame *frame;	/* that is decoded */
+	char *culprit;
+};
+
 static void add_frame(void *arg, const char *fn, const char *file, int line)
 {
-	struct vg *v = arg;
+	struct report_text *r = arg;
 
 	if (file)
-		buf_printf(&v->error, "   %s (%s:%d)\n", fn, file, line);
+		buf_printf(&r->text, "   %s (%s:%d)\n", fn, file, line);
 	else
-		buf_printf(&v->error, "   %s (%s)\n", fn, v->frame.ip ? v->frame.ip : "?");
-	if (v->first_stack && !strcmp(fn, "valgrind_slab_alloc"))
-		v->object = true;
-	if (v->first_stack && !v->culprit && file && !machinery(file))
-		v->culprit = xasprintf("%s:%d", file, line);
+		buf_printf(&r->text, "   %s (%s)\n", fn, r->frame->ip ? r->frame->ip : "?");
+	if (r->frame->first && !r->culprit && file && !machinery(file))
+		r->culprit = xasprintf("%s:%d", file, line);
 }
 
 /* Valgrind gives callers by the address of the call, not of what comes after it. */
+static void decode_report(const struct vg *v, struct report_text *r)
+{
+	for (int i = 0; i < v->n_frames; i++) {
+		const struct frame *f = r->frame = &v->frames[i];
+
+		if (f->aux)
+			buf_printf(&r->text, "  %s\n", f->aux);
+		else if (!f->ip || !decode_frames(strtoul(f->ip, NULL, 16), add_frame, r))
+			add_frame(r, f->fn ? f->fn : "?", NULL, 0);
+	}
+}
+
+static void keep_frame(struct vg *v)
+{
+	v->frames = grow(v->frames, v->n_frames, sizeof(*v->frames));
+	v->frames[v->n_frames++] = v->frame;
+	v->frame = (struct frame){ 0 };
+}
+
+static void forget_frames(struct vg *v)
+{
+	while (v->n_frames) {
+		struct frame *f = &v->frames[--v->n_frames];
+
+		free(f->fn);
+		free(f->ip);
+		free(f->aux);
+	}
+	free(v->frames);
+	v->frames = NULL;
+}
+
 static void end_frame(struct vg *v)
 {
-	struct frame *f = &v->frame;
-
 	v->in_frame = false;
-	if (!f->ip || !decode_frames(strtoul(f->ip, NULL, 16), add_frame, v))
-		add_frame(v, f->fn ? f->fn : "?", NULL, 0);
-	free(f->fn);
-	free(f->ip);
-	*f = (struct frame){ 0 };
+	v->frame.first = v->first_stack;
+	if (v->first_stack && v->frame.fn && !strcmp(v->frame.fn, "valgrind_slab_alloc"))
+		v->object = true;
+	keep_frame(v);
 }
 
 static void end_error(struct vg *v)
 {
 	const char *kind = v->kind ? v->kind : "?", *what = v->what ? v->what : "";
+	struct report_text r = { 0 };
 	struct found *e;
 
 	v->in_error = false;
 	/* Pages are not found by their addresses, and what libc has is not the kernel's. */
 	if (!strncmp(kind, "Leak_", 5) && !v->object)
 		goto out;
+	decode_report(v, &r);
 	e = xcalloc(1, sizeof(*e));
 	e->test = v->test ? xasprintf("%s", v->test) : NULL;
-	e->first = v->culprit ? xasprintf("%s: %s", kind, v->culprit) : xasprintf("%s", kind);
-	e->text = xasprintf("memcheck: %s: %s\n%s", kind, what, v->error.len ? v->error.s : "");
+	e->first = r.culprit ? xasprintf("%s: %s", kind, r.culprit) : xasprintf("%s", kind);
+	e->text = xasprintf("memcheck: %s: %s\n%s", kind, what, r.text.s ? r.text.s : "");
 	*v->last = e;
 	v->last = &e->next;
 out:
-	v->error.len = 0;
+	buf_free(&r.text);
+	free(r.culprit);
+	forget_frames(v);
 	free(v->kind);
 	free(v->what);
-	free(v->culprit);
-	v->kind = v->what = v->culprit = NULL;
+	v->kind = v->what = NULL;
 }
 
 /* A line of the kernel's log. */
@@ -231,7 +270,6 @@ static void XMLCALL on_start(void *arg, const char *name, const char **attr)
 	if (!strcmp(name, "error")) {
 		v->in_error = v->first_stack = true;
 		v->object = false;
-		v->error.len = 0;
 	} else if (!strcmp(name, "frame")) {
 		v->in_frame = true;
 	}
@@ -278,7 +316,8 @@ static void XMLCALL on_end(void *arg, const char *name)
 		if (!v->what)
 			take(&v->what, v);
 	} else if (!strcmp(name, "auxwhat")) {
-		buf_printf(&v->error, "  %s\n", v->text.s ? v->text.s : "");
+		take(&v->frame.aux, v);
+		keep_frame(v);
 	} else if (!strcmp(name, "stack")) {
 		v->first_stack = false;
 	} else if (!strcmp(name, "error")) {
@@ -365,7 +404,7 @@ void valgrind_close(struct vg *v)
 	XML_ParserFree(v->parser);
 	fclose(v->f);
 	buf_free(&v->text);
-	buf_free(&v->error);
+	forget_frames(v);
 	free(v->test);
 	buf_free(&v->ended);
 	free(v);
