@@ -53,8 +53,8 @@ SINCE	?=
 F	?=
 V	?=
 
-# $(call profile_says,SCALE,1): see scripts/lib.sh
-profile_says = $(shell . scripts/lib.sh && profile_says '$(PROFILE)' $(1) $(2))
+# $(call profile_says,SCALE,1): see scripts/lib/kit.sh
+profile_says = $(shell . scripts/lib/kit.sh && profile_says '$(PROFILE)' $(1) $(2))
 
 BUILD	:= build
 STACK	:= $(shell S='$(S)' LINUX='$(LINUX)' scripts/tree.sh --name 2>/dev/null)
@@ -108,7 +108,7 @@ kernel: config host
 	+@scripts/build.sh $(TREE) $(PROFILE)
 
 host: deps
-	@$(MAKE) $(PARALLEL) -s -C scripts/runner OUT=$(abspath $(BUILD))/host CC=gcc
+	@$(MAKE) $(PARALLEL) -s -C scripts OUT=$(abspath $(BUILD))/host CC=gcc
 
 guest: tree
 	@$(MAKE) $(PARALLEL) -s -C tests TREE=$(abspath $(TREE)) CC=gcc

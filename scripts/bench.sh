@@ -3,7 +3,7 @@
 # Where each second of edit-to-verdict goes, by hyperfine: median of whole commands on this machine. Ratios travel,
 # single times do not. Results: out/bench/*.json. usage: scripts/bench.sh   (warm builds; it touches, never edits)
 set -eu
-. scripts/lib.sh
+. scripts/lib/kit.sh
 runs=${RUNS:-5}
 warm=1
 tree=$BUILD/trees/default

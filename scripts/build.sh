@@ -5,7 +5,7 @@
 # Three ways to the same bytes: nothing changed (a look at the recorded inputs); only .c files changed
 # (kbuild for their directories and the link); all of kbuild.
 set -eu
-. scripts/lib.sh
+. scripts/lib/kit.sh
 
 tree=$1
 profile=$2

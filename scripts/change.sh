@@ -6,7 +6,7 @@
 #        NAME=x MBOX=file|DIR=dir scripts/change.sh import            from a mail box or a directory of patches
 #        S=x DIR=dir scripts/change.sh export              ready-to-send patches, checked by the tree's own checkpatch
 set -eu
-. scripts/lib.sh
+. scripts/lib/kit.sh
 
 NAME=${NAME-} S=${S-} LINUX=${LINUX-} DIR=${DIR-} MBOX=${MBOX-}
 

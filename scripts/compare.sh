@@ -12,7 +12,7 @@
 # Base and changed side are trees and build directories of their own, the second made as a copy of the first, so that
 # only the changed objects are compiled. Both are left as make run S= uses them.
 set -eu
-. scripts/lib.sh
+. scripts/lib/kit.sh
 
 S=${S-} A=${A-} B=${B-} T=${T-} LINUX=${LINUX-} EACH=${EACH-} REPEAT=${REPEAT:-1} V=${V-} JSON=${JSON-} README=${README-}
 SEED=${SEED:-1} APPEND=${APPEND-} PROFILE_ASKED=${PROFILE_ASKED-} STARTED=${STARTED:-0} STEP=

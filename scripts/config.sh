@@ -4,7 +4,7 @@
 # usage: scripts/config.sh TREE PROFILE [FRAGMENT...]   -> TREE/build-PROFILE/.config
 # FRAGMENT...: further files, for example a change's own, merged last.
 set -eu
-. scripts/lib.sh
+. scripts/lib/kit.sh
 
 tree=$1
 profile=$2

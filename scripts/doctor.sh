@@ -5,7 +5,7 @@
 #        scripts/doctor.sh --install  install what is missing (silent if nothing is)
 #        scripts/doctor.sh --want PACKAGE   install what one verb alone needs
 set -eu
-. scripts/lib.sh
+. scripts/lib/kit.sh
 
 # Debian package, what shows that it is there, and why we want it.
 needs()

@@ -3,7 +3,7 @@
 # Fetch the pinned kernel source package, verify it, and store the tree as the base commit of build/git.
 # usage: scripts/fetch.sh     (from the top of the checkout; resumes, and does nothing when done)
 set -eu
-. scripts/lib.sh
+. scripts/lib/kit.sh
 
 package=$(pin package)
 version=$(pin version)

@@ -4,7 +4,7 @@
 # Environment: B breakpoints, CMD commands, GDB the debugger. Several CMD= of one make line are all taken: make
 # itself keeps the last, so they are read from its arguments.
 set -eu
-. scripts/lib.sh
+. scripts/lib/kit.sh
 
 out=$1
 makepid=$2

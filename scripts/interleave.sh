@@ -3,7 +3,7 @@
 # Play an interleaving in the test that its script names. usage: scripts/interleave.sh SCRIPT COMMAND...
 # SCRIPT is a file, or the name of one in scripts/gdb/interleave/; COMMAND is what starts gdb, without its tests.
 set -eu
-. scripts/lib.sh
+. scripts/lib/kit.sh
 
 script=$1
 shift

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Tests, profiles and changes, one a line with its purpose. usage: scripts/list.sh GUESTDIR
 set -eu
-. scripts/lib.sh
+. scripts/lib/kit.sh
 
 echo "Tests (T=):"
 "$BUILD/host/mmuml-run" --guest "$1" --list | sed 's/^/  /'

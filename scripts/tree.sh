@@ -12,7 +12,7 @@
 # "none" are what they say; NAME@N stands for the first N patches of one, and git:REV in the first place for that commit of LINUX (of build/git without LINUX).
 # FROM=NAME: a tree that is made anew starts as a copy of that one. A patch that does not apply leaves the tree as it was.
 set -eu
-. scripts/lib.sh
+. scripts/lib/kit.sh
 
 S=${S-}
 LINUX=${LINUX-}

@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../runner/runner.h"
+#include "../lib/kit.h"
 
 #define GRAPH_MAX	(1 << 16)	/* arcs, blocks of one function */
 

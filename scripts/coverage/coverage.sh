@@ -4,7 +4,7 @@
 # usage: WHO= BASE= HTML= JSON= scripts/coverage/coverage.sh TREE RUNNER ARGS...
 # WHO asks the newest run; everything else makes one. Exit status: that of the tests; 1 if the changed code never ran.
 set -eu
-. scripts/lib.sh
+. scripts/lib/kit.sh
 tree=$1
 shift
 cov=$BUILD/host/mmuml-cov

@@ -3,7 +3,7 @@
 # Put into a run directory what the counters in it mean: notes of the compiler, sources, the change (cover.h has the list).
 # usage: scripts/coverage/gather.sh RUN TREE PROFILE
 set -eu
-. scripts/lib.sh
+. scripts/lib/kit.sh
 tree=$2
 out=$tree/build-$3
 dir=$1/coverage

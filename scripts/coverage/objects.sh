@@ -3,7 +3,7 @@
 # The sources whose objects are instrumented, one a line: those of coverage/objects, and every .c file that the series
 # or an edit touches. usage: scripts/coverage/objects.sh TREE
 set -eu
-. scripts/lib.sh
+. scripts/lib/kit.sh
 tree=$1
 
 since=$(scripts/tree.sh --since)

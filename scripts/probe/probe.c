@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../runner/runner.h"
+#include "../lib/kit.h"
 
 #define BREAKPOINT	0xcc
 

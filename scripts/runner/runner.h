@@ -5,45 +5,12 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <sys/types.h>
 
-/* Exit codes, the same for every program of the kit. */
-enum {
-	EX_PASS = 0, EX_FAIL = 1, EX_USAGE = 2, EX_HOST = 3, EX_SKIP = 4, EX_PATCH = 5, EX_CONFIG = 6,
-	EX_BUILD = 7, EX_REPORT = 8, EX_TIMEOUT = 124, EX_INTERRUPTED = 130,
-};
+#include "../lib/kit.h"
 
-/* ---- util.c ---- */
+/* ---- rundir.c ---- */
 
-struct buf {
-	char *s;		/* always NUL-terminated once something was added */
-	size_t len, cap;
-};
-
-void buf_add(struct buf *b, const char *s, size_t len);
-void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void buf_free(struct buf *b);
-void *xcalloc(size_t n, size_t size);
-/* Room for one more behind the @n elements of an array that only grows by this, zeroed; the array, perhaps in another place. */
-void *grow(void *array, size_t n, size_t size);
-/* The path of what was built beside the program that runs, malloc'ed. */
-char *beside_self(const char *name);
-char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-double now(void);		/* monotonic seconds */
-
-/* The kit's error form on stderr, then exit. @because and @advice may be NULL. */
-void die(int code, const char *advice, const char *because, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5), noreturn));
-/* Write @len bytes of @s as the whole of @path: a temporary file and a rename; 0 or -errno. */
-int write_whole(const char *path, const char *s, size_t len);
-/* All of a file as a NUL-terminated string, or NULL with errno. */
-char *read_whole(const char *path, size_t *len);
-/* Copy a sparse file, holes and all; 0 or -errno. */
-int copy_sparse(const char *from, const char *to);
-int remove_tree(const char *path);
 /* Make out/runs/<UTC>-<what> and write its name to the file @note, may be NULL; exits with EX_HOST if it cannot. */
 char *report_dir(const char *what, const char *note);
 /* Point out/latest to it; exits with EX_HOST if that cannot be done. */

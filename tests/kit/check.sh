@@ -29,7 +29,7 @@ prepare()
 	make build
 	make kernel PROFILE=coverage
 	make kernel PROFILE=valgrind
-	make -s -j"$(nproc)" -C scripts/runner OUT="$TOP/build/host-asan" ASAN=1
+	make -s -j"$(nproc)" -C scripts OUT="$TOP/build/host-asan" SAN=address,undefined WERROR=1
 }
 
 # The suite of one profile; its counts are added to the kit's.

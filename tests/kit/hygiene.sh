@@ -19,18 +19,18 @@ scripts_can_be_run()
 host_programs_compile_without_warnings()
 {
 	rm -rf "$CHECK/warn"
-	expect 0 make -s -C scripts/runner OUT="$CHECK/warn" CC="gcc -Wshadow -Wstrict-prototypes -Wold-style-definition"
+	expect 0 make -s -C scripts OUT="$CHECK/warn" WERROR=1 CC="gcc -Wshadow -Wstrict-prototypes -Wold-style-definition"
 	says_not warning
 }
 
 parsers_hold()
 {
 	gcc -std=gnu11 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -o "$CHECK/unit" tests/kit/unit.c \
-	    scripts/runner/ktap.c scripts/runner/watch.c scripts/runner/util.c scripts/runner/decode.c scripts/runner/valgrind.c \
+	    scripts/runner/ktap.c scripts/runner/detect.c scripts/runner/decode.c scripts/runner/valgrind.c scripts/lib/*.c \
 	    -ldw -lelf -lexpat
 	gcc -std=gnu11 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -o "$CHECK/unit-compare" \
 	    tests/kit/unit-compare.c scripts/compare/expect.c scripts/compare/load.c scripts/compare/log.c scripts/compare/table.c \
-	    scripts/runner/watch.c scripts/runner/util.c -ljansson -lelf -lm
+	    scripts/runner/detect.c scripts/runner/rundir.c scripts/lib/*.c -ljansson -lelf -lm
 	cd "$CHECK" || return
 	expect 0 ./unit
 	says ", 0 failed"

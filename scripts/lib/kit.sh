@@ -3,12 +3,12 @@
 # What every stage script shares: messages, exit codes, git without the user's configuration.
 # Sourced, never run. The callers run with "set -eu" from the top of the checkout.
 
-# Exit codes, the same for every program of the kit (architecture: "The runner").
-EX_FAIL=1 EX_USAGE=2 EX_HOST=3 EX_PATCH=5 EX_CONFIG=6 EX_BUILD=7
+# EX_PASS, EX_FAIL, ...: the exit codes, the same for every program of the kit.
+eval "$(sed -n 's/^#define \(EX_[A-Z_]*\)[[:space:]]*\([0-9]*\).*/\1=\2/p' scripts/lib/protocol.h)"
 TOP=$(pwd)
 BUILD=${BUILD:-build}
 KGIT=$(realpath -m "$BUILD")/git
-export EX_FAIL EX_USAGE EX_HOST EX_PATCH EX_CONFIG EX_BUILD TOP BUILD KGIT
+export TOP BUILD KGIT
 
 # say TAG TEXT: one kbuild-style progress line.
 say()

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* libkit: what every host program of the kit is made of: buffers, files, the error form, kbuild's records. */
+#ifndef MMUML_KIT_H
+#define MMUML_KIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "protocol.h"
+
+/* ---- buf.c ---- */
+
+struct buf {
+	char *s;		/* always NUL-terminated once something was added */
+	size_t len, cap;
+};
+
+void buf_add(struct buf *b, const char *s, size_t len);
+void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_free(struct buf *b);
+void *xcalloc(size_t n, size_t size);
+/* Room for one more behind the @n elements of an array that only grows by this, zeroed; the array, perhaps in another place. */
+void *grow(void *array, size_t n, size_t size);
+char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- error.c ---- */
+
+double now(void);		/* monotonic seconds */
+/* The kit's error form on stderr, then exit. @because and @advice may be NULL. */
+void die(int code, const char *advice, const char *because, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5), noreturn));
+
+/* ---- file.c ---- */
+
+/* The path of what was built beside the program that runs, malloc'ed. */
+char *beside_self(const char *name);
+/* Write @len bytes of @s as the whole of @path: a temporary file and a rename; 0 or -errno. */
+int write_whole(const char *path, const char *s, size_t len);
+/* All of a file as a NUL-terminated string, or NULL with errno. */
+char *read_whole(const char *path, size_t *len);
+/* Copy a sparse file, holes and all; 0 or -errno. */
+int copy_sparse(const char *from, const char *to);
+int remove_tree(const char *path);
+
+#endif
