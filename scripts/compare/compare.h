@@ -5,7 +5,9 @@
 
 #include <jansson.h>
 
-#include "../runner/runner.h"
+#include "../lib/kit.h"
+#include "../runner/plot.h"
+#include "../runner/rundir.h"
 
 /* ---- load.c: what the runs of one side found ---- */
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../runner/detect.h"
 #include "compare.h"
 
 static int by_text(const void *a, const void *b)
@@ -120,10 +121,10 @@ void log_new(const struct side *of, const struct side *against, struct buf *out,
 
 static void count_report(const char *line, void *arg)
 {
-	struct report rp;
+	struct line l;
 
-	watch_line(line, &rp);
-	if (rp.kind != RP_NONE && rp.kind != RP_BEGIN && rp.kind != RP_END && rp.kind != RP_POWER_DOWN)
+	detect_line(line, &l);
+	if (l.kind == LINE_REPORT || l.kind == LINE_INIT)
 		(*(int *)arg)++;
 }
 

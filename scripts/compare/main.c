@@ -94,7 +94,7 @@ int main(int argc, char **argv)
 		die(EX_USAGE, "mmuml-compare --help", NULL, "a run of each side is needed");
 	for (int s = 0; s < 2; s++)
 		side_sizes(&c.side[s]);
-	c.dir = report_dir("compare", note);
-	report_latest(c.dir);
+	c.dir = rundir_make("compare", note);
+	rundir_latest(c.dir);
 	return compare_report(&c);
 }

@@ -25,6 +25,19 @@ void *xcalloc(size_t n, size_t size);
 void *grow(void *array, size_t n, size_t size);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* ---- text.c ---- */
+
+/* Bytes of the UTF-8 character that @s (@len bytes) begins with; 0 if it begins with none. */
+size_t utf8_len(const char *s, size_t len);
+/* Append @s, with each byte that is no part of valid UTF-8, and each control character but tab and newline, as \xNN. */
+void buf_add_clean(struct buf *b, const char *s, size_t len);
+/* As much of @from as fits into @size bytes with the NUL; never a part of a character. */
+void text_copy(char *to, size_t size, const char *from, size_t len);
+/* Take the next line (without newline) from @text; false at the end. @text may be NULL at first. */
+bool text_line(const char **text, const char **line, size_t *len);
+/* @len bytes of @s, malloc'ed. */
+char *text_dup(const char *s, size_t len);
+
 /* ---- error.c ---- */
 
 double now(void);		/* monotonic seconds */

@@ -13,9 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runner.h"
+#include "decode.h"
 
 #define MOST_PADDING	64		/* bytes behind a function; assembler code, whose symbols have no size, is not looked for */
+
+typedef void (*decode_frame)(void *arg, const char *fn, const char *file, int line);
 
 static const char *kernel;
 static Dwfl *offline;
@@ -213,11 +215,6 @@ static bool frames_at(Dwfl *dwfl, GElf_Addr addr, decode_frame frame, void *arg)
 	return true;
 }
 
-bool decode_frames(unsigned long addr, decode_frame frame, void *arg)
-{
-	return in_text(addr) && frames_at(offline, addr, frame, arg);
-}
-
 struct words {
 	struct buf *out;
 	int n;
@@ -238,39 +235,6 @@ static bool describe(Dwfl *dwfl, GElf_Addr addr, struct buf *out)
 	struct words w = { .out = out };
 
 	return frames_at(dwfl, addr, append_frame, &w);
-}
-
-/* A kernel text address at *@s, written as 0x60001234 or [<60001234>]; 0 if there is none. @s moves past it. */
-static GElf_Addr take_address(const char *line, const char **s, bool *bracket)
-{
-	const char *digits = *s;
-	GElf_Addr addr;
-	size_t n;
-
-	*bracket = !strncmp(digits, "[<", 2);
-	if (!*bracket && (strncmp(digits, "0x", 2) || (digits > line && isalnum((unsigned char)digits[-1]))))
-		return 0;
-	digits += 2;
-	n = strspn(digits, "0123456789abcdefABCDEF");
-	if (n < 8 || n > 16 || (*bracket && strncmp(digits + n, ">]", 2)))
-		return 0;
-	addr = strtoul(digits, NULL, 16);
-	if (!in_text(addr))
-		return 0;
-	*s = digits + n + (*bracket ? 2 : 0);
-	return addr;
-}
-
-/* " func (file:line)"; a return address belongs to the call before it, an instruction pointer does not. */
-static void annotate(GElf_Addr addr, bool exact, struct buf *out)
-{
-	size_t before = out->len;
-
-	buf_add(out, " ", 1);
-	if (!describe(offline, exact ? addr : addr - 1, out)) {
-		out->len = before;
-		out->s[before] = '\0';
-	}
 }
 
 /* The address of "func+0x12/0x34", the last word of @line (printk's %pS); 0 if it is none, or the kernel has no such function. */
@@ -301,78 +265,22 @@ static GElf_Addr named_address(const char *line)
 	return 0;
 }
 
-void decode_line(const char *line, struct buf *out)
+bool decode_in_text(unsigned long addr)
 {
-	GElf_Addr pending = 0;		/* in brackets: said again behind the "?", or described at the end */
-	const char *s = line;
-	bool decoded = false;
-
-	while (*s) {
-		const char *start = s;
-		bool bracket;
-		GElf_Addr addr = take_address(line, &s, &bracket);
-
-		if (!addr) {
-			buf_add(out, s++, 1);
-			continue;
-		}
-		buf_add(out, start, s - start);
-		decoded = true;
-		if (bracket) {
-			pending = addr;
-		} else {
-			annotate(addr, start - line >= 3 && !strncmp(start - 3, "ip ", 3), out);
-			if (addr == pending)
-				pending = 0;
-		}
-	}
-	if (!pending && !decoded)
-		pending = named_address(line);
-	if (pending)
-		annotate(pending, !strncmp(line, "RIP: ", 5), out);
+	return in_text(addr);
 }
 
-const char *decode_culprit(const char *text)
+bool decode_symbol(const char *key, struct buf *out)
 {
-	static const char *const machinery[] = {
-		"show_stack", "dump_stack", "__dump_stack", "panic", "vpanic", "__warn", "warn_slowpath", "report_bug", "kasan_",
-		"__kasan", "print_report", "__asan", "check_", "dump_trace", "_dump", "print_", "segv", "sig_handler",
-		"hard_handler", "__ubsan", "ubsan_", "lockdep", "__lock_acquire", "lock_acquire", "_raw_", "__raw_",
-		"oops", "die", "exc_", "bad_", "__stack_chk", "fortify_panic", "__fortify", "relay_signal", "bust_",
-		"check_memory", "__might_", "do_trap", "lkdtm_do_action", "memcpy", "memset", "__assert", "save_stack_trace",
-		"save_trace", "stack_trace_save", "set_track", "__alloc_object", "__create_object", "create_object", "kmemleak_",
-		"kmem_cache_alloc", "__kmalloc", "kmalloc_", "slab_alloc", "slab_post_alloc",
-	};
-	static char place[256];
-	const char *p = text;
+	GElf_Addr addr;
+	char *end;
 
-	while ((p = strstr(p, " ("))) {
-		const char *open = p + 2, *close = strchr(open, ')'), *colon, *name = p;
-		bool skip = false;
-
-		p = open;
-		/* "[<60001234>] ? f": a word that happened to lie on the stack. */
-		while (name > text && name[-1] != '\n')
-			name--;
-		if (memmem(name, open - name, "] ? ", 4))
-			continue;
-		name = open - 2;
-		if (!close || close - open >= (long)sizeof(place) || memchr(open, '\n', close - open))
-			continue;
-		colon = memchr(open, ':', close - open);
-		if (!colon || !isdigit((unsigned char)colon[1]) || !memchr(open, '/', close - open))
-			continue;
-		while (name > text && !isspace((unsigned char)name[-1]))
-			name--;
-		for (size_t i = 0; i < sizeof(machinery) / sizeof(machinery[0]); i++)
-			if (!strncmp(name, machinery[i], strlen(machinery[i])))
-				skip = true;
-		if (skip)
-			continue;
-		snprintf(place, sizeof(place), "%.*s", (int)(close - open), open);
-		return place;
+	if (strchr(key, '+')) {
+		addr = named_address(key);
+		return addr && describe(offline, addr - 1, out);
 	}
-	return NULL;
+	addr = strtoul(key, &end, 16);
+	return in_text(addr) && describe(offline, *end == '-' ? addr - 1 : addr, out);
 }
 
 /* ---- a live process ---- */

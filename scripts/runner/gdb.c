@@ -13,7 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "runner.h"
+#include "tool.h"
 
 #define SCRIPT	"scripts/gdb/start.py"
 
@@ -65,8 +65,18 @@ static int gdb_words(char **argv)
 	return n;
 }
 
-void gdb_exec(const char *dir, const struct options *o, char **kernel_argv)
+/* Time at a prompt of gdb is no stall. */
+static int gdb_kernel(char **argv, const struct start *s)
 {
+	(void)s;
+	argv[0] = xasprintf("rcupdate.rcu_cpu_stall_suppress=1");
+	return 1;
+}
+
+static __attribute__((noreturn)) void gdb_exec(const struct start *s, char **kernel_argv)
+{
+	const struct options *o = s->opt;
+	const char *dir = s->dir;
 	char *argv[32], *path = realpath(dir, NULL);
 	struct buf args = { 0 };
 	int n = gdb_words(argv);
@@ -94,6 +104,11 @@ void gdb_exec(const char *dir, const struct options *o, char **kernel_argv)
 	perror(argv[0]);
 	_exit(127);
 }
+
+const struct tool tool_gdb = {
+	.name = "gdb", .verb = "gdb", .seccomp = "on", .debugger = true, .piece_min = 1 << 30, .kernel_words = gdb_kernel,
+	.exec = gdb_exec,
+};
 
 static pid_t guest_pid(const char *dir)
 {

@@ -2,7 +2,6 @@
 /* One kernel process: its private directory, its descriptors, its end. The only place that starts a kernel. */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -16,15 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runner.h"
+#include "tool.h"
 
-/* Descriptors of the kernel process: the guest's ttyS0, and a pipe that never says anything as its input (UML wants
- * a descriptor of its own for the input of each line). */
-#define RESULT_FD	3
-#define SILENCE_FD	4
-#define SILENCE_END_FD	5
 #define MAX_ARGS	64
-#define EPOCH		"1800000000000000000"	/* ns: what the clock starts from where two runs shall be the same */
 
 /* A part of what the guest is made of: that it is not there is no matter of the host's room. */
 static void need_part(const char *path)
@@ -78,7 +71,7 @@ static int make_initramfs(const struct options *o, const char *dir, const char *
 }
 
 /* Everything of one boot: jail for hostfs, UML's own files, disks. Relative names keep the socket path short. */
-static int make_dir(const struct options *o, const char *dir, const char *plan_text)
+static int make_dir(const struct options *o, const char *dir, const char *plan_text, const char *armed)
 {
 	char *path;
 	int err = 0;
@@ -97,6 +90,10 @@ static int make_dir(const struct options *o, const char *dir, const char *plan_t
 	if (!err && plan_text)
 		err = write_whole(path, plan_text, strlen(plan_text));
 	free(path);
+	path = xasprintf("%s/host/armed", dir);
+	if (!err && armed)
+		err = write_whole(path, armed, strlen(armed));
+	free(path);
 	if (!err)
 		err = make_initramfs(o, dir, plan_text);
 	for (int i = 0; !err && i < 2; i++) {
@@ -113,58 +110,45 @@ static int make_dir(const struct options *o, const char *dir, const char *plan_t
 }
 
 /* The kernel command line, for both kinds of start. */
-static int make_args(char **argv, const struct options *o, const char *dir, const char *console)
+static int make_args(char **argv, const struct options *o, const struct start *s)
 {
+	const struct tool *tool = s ? s->tool : &tool_plain;
 	int n = 0;
 
-	if (o->valgrind)
-		n = valgrind_words(argv, o, dir);
+	if (tool->words)
+		n = tool->words(argv, s);
 	argv[n++] = realpath(o->kernel, NULL);
 	argv[n++] = xasprintf("mem=%ldM", o->mem_mb);
 	argv[n++] = xasprintf("initrd=initramfs.cpio");
 	argv[n++] = xasprintf("ubd0=swap.img");
 	argv[n++] = xasprintf("ubd1=ext4.img");
-	argv[n++] = xasprintf("seccomp=%s", o->valgrind ? "off" : "on");
+	argv[n++] = xasprintf("seccomp=%s", tool->seccomp);
 	argv[n++] = xasprintf("ncpus=%ld", o->cpus);
 	argv[n++] = xasprintf("lpj=20000000");
 	argv[n++] = xasprintf("umid=guest");
 	argv[n++] = xasprintf("uml_dir=uml/");
 	argv[n++] = xasprintf("con=null");
-	argv[n++] = xasprintf("con0=%s", console);
+	argv[n++] = xasprintf("con0=fd:0,fd:1");
 	argv[n++] = xasprintf("ssl=null");
 	argv[n++] = xasprintf("slab_nomerge");
 	argv[n++] = xasprintf("oops=panic");
 	argv[n++] = xasprintf("page_owner=on");
 	argv[n++] = xasprintf("kmemleak=on");
+	/* Detectors that would fall silent after their first report speak each time. */
+	argv[n++] = xasprintf("kasan_multi_shot");
 	/*
 	 * A frame buffer in memory, mapped with deferred I/O, which no other device of a guest has. With a mode: vfb_init()
 	 * leaks an empty option (drivers/video/fbdev/vfb.c).
 	 */
 	argv[n++] = xasprintf("video=vfb:640x480-8");
 	argv[n++] = xasprintf("vfb.defio=1");
-	argv[n++] = xasprintf("mmuml.scale=%d", (int)(o->scale + 0.999));
 	argv[n++] = xasprintf("mmuml.seed=%s", o->seed);
-	if (o->valgrind) {
-		/*
-		 * Counts: neither work nor sleep takes time, and nothing differs from one run to the next. Memcheck: all of the
-		 * kernel's data is where its leak check looks; the time is the host's, for tests in which the clock takes the
-		 * CPU from somebody (and "time-travel" without inf-cpu panics now and then: time goes backwards).
-		 */
-		if (strcmp(o->valgrind, "memcheck")) {
-			argv[n++] = xasprintf("time-travel=inf-cpu");
-			argv[n++] = xasprintf("time-travel-start=%s", EPOCH);
-		}
-		argv[n++] = xasprintf("norandmaps");
-		argv[n++] = xasprintf("rodata=off");
-		argv[n++] = xasprintf("mmuml.dry=%d", o->dry);
-	}
+	if (tool->kernel_words)
+		n += tool->kernel_words(argv + n, s);
 	if (o->coverage)
 		argv[n++] = xasprintf("mmuml.coverage=1");
 	if (o->counters)
 		argv[n++] = xasprintf("mmuml.counters=1");
-	/* Time at a prompt of gdb is no stall. */
-	if (o->gdb)
-		argv[n++] = xasprintf("rcupdate.rcu_cpu_stall_suppress=1");
 	return n;
 }
 
@@ -175,26 +159,11 @@ static int append_args(char **argv, int n, const struct options *o)
 	if (o->append) {
 		copy = xasprintf("%s", o->append);
 		for (word = strtok_r(copy, " ", &save); word && n < MAX_ARGS - 1; word = strtok_r(NULL, " ", &save))
-			argv[n++] = word;
+			argv[n++] = xasprintf("%s", word);
+		free(copy);
 	}
 	argv[n] = NULL;
 	return n;
-}
-
-/* --probe: the program beside the runner that starts the kernel with breakpoints; the run directory is one above. */
-static void add_probe(char **argv, const struct options *o)
-{
-	char *code = realpath(o->probe, NULL);
-	int n = 0;
-
-	if (!code)
-		die(EX_USAGE, "mmuml-run --help", strerror(errno), "--probe %s", o->probe);
-	while (argv[n])
-		n++;
-	memmove(argv + 3, argv, (n + 1) * sizeof(*argv));
-	argv[0] = beside_self("mmuml-probe");
-	argv[1] = code;
-	argv[2] = "../ran";
 }
 
 /*
@@ -242,75 +211,99 @@ static void become_kernel(const char *dir, char **argv)
 	_exit(127);
 }
 
-static int start(struct guest *g, const struct options *o, const char *dir, const char *plan_text, int cpu)
+/* In the child: the descriptors of the kernel (tool.h), and no others. */
+static void take_descriptors(const struct start *s, int null, int console, int result, int xml, int *silence)
 {
-	int console[2], result[2], silence[2], null, n, err;
-	char *argv[MAX_ARGS + 4];
+	/* First out of the way of the numbers that are given out below. */
+	for (int i = 0; i < 2; i++)
+		silence[i] = fcntl(silence[i], F_DUPFD_CLOEXEC, 32);
+	console = fcntl(console, F_DUPFD_CLOEXEC, 32);
+	result = fcntl(result, F_DUPFD_CLOEXEC, 32);
+	if (xml >= 0)
+		xml = fcntl(xml, F_DUPFD_CLOEXEC, 32);
+	dup2(result, RESULT_FD);
+	dup2(silence[0], SILENCE_FD);
+	dup2(silence[1], SILENCE_END_FD);
+	if (xml >= 0)
+		dup2(xml, XML_FD);
+	if (s->tool->exec) {
+		dup2(console, CONSOLE_FD);
+		return;
+	}
+	dup2(null, 0);
+	dup2(console, 1);
+	dup2(console, 2);
+}
 
-	err = make_dir(o, dir, plan_text);
+static void in_child(const struct start *s, char **argv, int null, int console, int result, int xml, int *silence)
+{
+	setpgid(0, 0);
+	if (s->tool->environment)
+		s->tool->environment(s);
+	if (s->cpu >= 0 && s->opt->cpus == 1)
+		stay_on(s->cpu);
+	take_descriptors(s, null, console, result, xml, silence);
+	if (s->tool->exec)
+		s->tool->exec(s, argv);
+	become_kernel(s->dir, argv);
+}
+
+static int start(struct guest *g, const struct start *s)
+{
+	int console[2], result[2], silence[2], xml[2] = { -1, -1 }, null, n, err;
+	const struct options *o = s->opt;
+	char *argv[MAX_ARGS];
+
+	err = make_dir(o, s->dir, s->plan, s->armed);
 	if (err)
 		return err;
-	n = make_args(argv, o, dir, "fd:0,fd:1");
+	n = make_args(argv, o, s);
 	argv[n++] = xasprintf("ssl0=fd:%d,fd:%d", SILENCE_FD, RESULT_FD);
 	/* Not by its name, whose length would decide what the kernel allocates for it: equal runs count the same anywhere. */
 	argv[n++] = xasprintf("hostfs=/proc/self/cwd/host");
 	argv[n++] = xasprintf("loglevel=8");
 	append_args(argv, n, o);
-	if (o->probe && o->cpus == 1)
-		add_probe(argv, o);
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (null < 0 || pipe2(console, O_CLOEXEC) || pipe2(result, O_CLOEXEC) ||
-	    pipe2(silence, O_CLOEXEC))
+	if (null < 0 || pipe2(console, O_CLOEXEC) || pipe2(result, O_CLOEXEC) || pipe2(silence, O_CLOEXEC) ||
+	    (s->tool->xml && pipe2(xml, O_CLOEXEC)))
 		return -errno;
 	fcntl(console[1], F_SETPIPE_SZ, 1 << 20);
 	*g = (struct guest){ .pidfd = -1 };
 	fflush(NULL);
-	if (o->gdb)
+	if (s->tool->debugger)
 		gdb_terminal(false);
 	g->pid = fork();
 	if (g->pid < 0)
 		return -errno;
-	if (!g->pid) {
-		setpgid(0, 0);
-		if (o->valgrind)
-			valgrind_env(o);
-		if (cpu >= 0 && o->cpus == 1)
-			stay_on(cpu);
-		/* First out of the way of the numbers that are given out below. */
-		for (int i = 0; i < 2; i++)
-			silence[i] = fcntl(silence[i], F_DUPFD_CLOEXEC, 32);
-		console[1] = fcntl(console[1], F_DUPFD_CLOEXEC, 32);
-		result[1] = fcntl(result[1], F_DUPFD_CLOEXEC, 32);
-		dup2(result[1], RESULT_FD);
-		dup2(silence[0], SILENCE_FD);
-		dup2(silence[1], SILENCE_END_FD);
-		if (o->gdb) {
-			dup2(console[1], CONSOLE_FD);
-			gdb_exec(dir, o, argv);
-		}
-		dup2(null, 0);
-		dup2(console[1], 1);
-		dup2(console[1], 2);
-		become_kernel(dir, argv);
-	}
+	if (!g->pid)
+		in_child(s, argv, null, console[1], result[1], xml[1], silence);
 	setpgid(g->pid, g->pid);
 	g->pidfd = syscall(SYS_pidfd_open, g->pid, 0);
 	g->console = console[0];
 	g->result = result[0];
+	g->xml = xml[0];
+	for (char **a = argv; *a; a++)
+		free(*a);
 	close(console[1]);
 	close(result[1]);
 	close(silence[0]);
 	close(silence[1]);
+	if (xml[1] >= 0)
+		close(xml[1]);
 	close(null);
+	fcntl(g->console, F_SETFL, O_NONBLOCK);
+	fcntl(g->result, F_SETFL, O_NONBLOCK);
+	if (g->xml >= 0)
+		fcntl(g->xml, F_SETFL, O_NONBLOCK);
 	return 0;
 }
 
-void guest_start(struct guest *g, const struct options *o, const char *dir, const char *plan_text, int cpu)
+void guest_start(struct guest *g, const struct start *s)
 {
-	int err = start(g, o, dir, plan_text, cpu);
+	int err = start(g, s);
 
 	if (err)
-		die(EX_HOST, "df -h .; make doctor", strerror(-err), "cannot start a kernel in %s", dir);
+		die(EX_HOST, "df -h .; make doctor", strerror(-err), "cannot start a kernel in %s", s->dir);
 }
 
 /*
@@ -352,10 +345,10 @@ int guest_shell(const struct options *o, const char *dir)
 	char *argv[MAX_ARGS];
 	int status, n, err;
 
-	err = make_dir(o, dir, NULL);
+	err = make_dir(o, dir, NULL, NULL);
 	if (err)
 		die(EX_HOST, "df -h .", strerror(-err), "cannot prepare %s", dir);
-	n = make_args(argv, o, dir, "fd:0,fd:1");
+	n = make_args(argv, o, NULL);
 	if (o->hostfs && !realpath(o->hostfs, NULL))
 		die(EX_USAGE, "make shell HOSTFS=/existing/dir", strerror(errno), "HOSTFS=%s cannot be shown", o->hostfs);
 	argv[n++] = o->hostfs ? xasprintf("hostfs=%s", realpath(o->hostfs, NULL))
@@ -379,15 +372,13 @@ int guest_shell(const struct options *o, const char *dir)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_REPORT;
 }
 
-/* The protocol of arch/um/drivers/mconsole.h, version 2. */
+/* The protocol of arch/um/drivers/mconsole.h, version 2. Its answer is not waited for: a kernel that hangs has none. */
 int guest_sysrq(const char *dir, char key)
 {
 	struct { uint32_t magic, version, len; char data[512]; } request = {
 		.magic = 0xcafebabe, .version = 2,
 	};
 	struct sockaddr_un to = { .sun_family = AF_UNIX }, me = { .sun_family = AF_UNIX };
-	struct pollfd p = { .events = POLLIN };
-	char answer[1024];
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
 	int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
@@ -399,11 +390,6 @@ int guest_sysrq(const char *dir, char key)
 		err = -errno;
 	if (at >= 0)
 		close(at);
-	p.fd = fd;
-	if (!err && poll(&p, 1, 1000) <= 0)
-		err = -ETIMEDOUT;
-	else if (!err && read(fd, answer, sizeof(answer)) < 0)
-		err = -errno;
 	if (fd >= 0)
 		close(fd);
 	return err;
@@ -433,8 +419,10 @@ void guest_kill(struct guest *g, const char *dir)
 		close(g->console);
 	if (g->result >= 0)
 		close(g->result);
+	if (g->xml >= 0)
+		close(g->xml);
 	if (g->pidfd >= 0)
 		close(g->pidfd);
-	g->console = g->result = g->pidfd = -1;
+	g->console = g->result = g->xml = g->pidfd = -1;
 	g->pid = 0;
 }

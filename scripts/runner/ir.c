@@ -11,26 +11,28 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "decode.h"
+#include "plot.h"
 #include "runner.h"
 
 #define TOP		25	/* functions on the terminal */
 #define ENTRIES		"sys_*|handle_page_fault"	/* into the kernel; shown with what they call */
 
 /* A line of source in one function; the function's own sum has line 0. */
-struct place {
+struct spot {
 	char *fn, *file;
 	long line, n;
 };
 
 struct counts {
-	void *tree;		/* of struct place, by fn, file, line */
-	struct place **all;
+	void *tree;		/* of struct spot, by fn, file, line */
+	struct spot **all;
 	size_t nr;
 };
 
 static int compare(const void *a, const void *b)
 {
-	const struct place *x = a, *y = b;
+	const struct spot *x = a, *y = b;
 	int d = strcmp(x->fn, y->fn);
 
 	if (!d)
@@ -40,9 +42,9 @@ static int compare(const void *a, const void *b)
 	return d;
 }
 
-static struct place *find(struct counts *c, const char *fn, const char *file, long line)
+static struct spot *find(struct counts *c, const char *fn, const char *file, long line)
 {
-	struct place key = { .fn = (char *)fn, .file = (char *)file, .line = line }, *p, **at;
+	struct spot key = { .fn = (char *)fn, .file = (char *)file, .line = line }, *p, **at;
 
 	at = tsearch(&key, &c->tree, compare);
 	if (!at)
@@ -50,7 +52,7 @@ static struct place *find(struct counts *c, const char *fn, const char *file, lo
 	if (*at != &key)
 		return *at;
 	p = xcalloc(1, sizeof(*p));
-	*p = (struct place){ .fn = xasprintf("%s", fn), .file = xasprintf("%s", file), .line = line };
+	*p = (struct spot){ .fn = xasprintf("%s", fn), .file = xasprintf("%s", file), .line = line };
 	*at = p;
 	c->all = grow(c->all, c->nr, sizeof(*c->all));
 	c->all[c->nr++] = p;
@@ -97,7 +99,7 @@ struct sum {
 
 static int by_name(const void *a, const void *b)
 {
-	const struct place *x = *(struct place *const *)a, *y = *(struct place *const *)b;
+	const struct spot *x = *(struct spot *const *)a, *y = *(struct spot *const *)b;
 
 	return compare(x, y);
 }
@@ -127,7 +129,7 @@ static struct sum *functions(struct counts *c, size_t *nr)
 
 	qsort(c->all, c->nr, sizeof(*c->all), by_name);
 	for (size_t i = 0; i < c->nr; i++) {
-		const struct place *p = c->all[i];
+		const struct spot *p = c->all[i];
 
 		if (!s || strcmp(s->name, p->fn)) {
 			s = s ? s + 1 : sums;
@@ -216,7 +218,7 @@ static void lines(const struct counts *c, const char *globs, const char *tree, F
 	const char *fn = "", *file = "";
 
 	for (size_t i = 0; i < c->nr; i++) {
-		const struct place *p = c->all[i];
+		const struct spot *p = c->all[i];
 		char *text;
 
 		if (!p->n || !wanted(p->fn, globs))
@@ -315,10 +317,10 @@ static void whole_counters(const struct whole *all, size_t nr, struct buf *out)
 
 /* ---- a test ---- */
 
-void ir_report(const struct options *o, const char *run_dir, struct test *t, int boot, int dry, int calls)
+void ir_report(const struct options *o, const char *run_dir, const char *test, int boot, int dry, int calls, struct buf *counters)
 {
 	char *a = xasprintf("%s/cachegrind.%d.out", run_dir, boot), *b = xasprintf("%s/cachegrind.%d.out", run_dir, dry);
-	char *k = xasprintf("%s/calls.%d.%s", run_dir, calls, t->name), *to = xasprintf("%s/callgrind.out.%s", run_dir, t->name);
+	char *k = xasprintf("%s/calls.%d.%s", run_dir, calls, test), *to = xasprintf("%s/callgrind.out.%s", run_dir, test);
 	char *path = xasprintf("%s/profile.txt", run_dir);
 	const char *globs = getenv("F");
 	struct counts c = { 0 };
@@ -329,26 +331,26 @@ void ir_report(const struct options *o, const char *run_dir, struct test *t, int
 
 	if (!add_file(&c, a, 1) || !add_file(&c, b, -1))
 		die(EX_FAIL, "make run PROFILE=valgrind T=...", "cachegrind writes its counts when the kernel ends, and one did not",
-		    "no counts of %s in %s", t->name, run_dir);
+		    "no counts of %s in %s", test, run_dir);
 	w = read_whole_calls(k, &nr_w);
 	if (!w)
 		die(EX_FAIL, "make run PROFILE=valgrind T=...", xasprintf("kcalls did not come to the end of the test, see %s", k),
-		    "no calls of %s in %s", t->name, run_dir);
+		    "no calls of %s in %s", test, run_dir);
 	rename(k, to);
 	globs = globs && *globs ? globs : NULL;
 	s = functions(&c, &nr);
-	as_counters(s, nr, &t->counters);
-	whole_counters(w, nr_w, &t->counters);
+	as_counters(s, nr, counters);
+	whole_counters(w, nr_w, counters);
 	qsort(s, nr, sizeof(*s), by_count);
 	f = fopen(path, "ae");
 	if (!f)
 		die(EX_HOST, "df -h out", strerror(errno), "cannot write %s", path);
-	fprintf(f, "%s\n", t->name);
+	fprintf(f, "%s\n", test);
 	table(s, nr, NULL, nr, f);
 	whole_table(w, nr_w, NULL, nr_w, f);
 	fprintf(f, "\n");
 	fclose(f);
-	printf("  %-7s %s\n", "IR", t->name);
+	printf("  %-7s %s\n", "IR", test);
 	table(s, nr, globs, TOP, stdout);
 	whole_table(w, nr_w, globs ? globs : ENTRIES, TOP, stdout);
 	if (globs)
@@ -374,7 +376,7 @@ void ir_report(const struct options *o, const char *run_dir, struct test *t, int
 /* "counter WORD:FN N" of a test; false if there is none. */
 static bool counter_of(const struct test *t, const char *word, const char *fn, long *n)
 {
-	char *start = xasprintf("counter %s:%s ", word, fn), *at = t->counters.s ? strstr(t->counters.s, start) : NULL;
+	char *start = xasprintf("counter %s:%s ", word, fn), *at = t->kept.counters.s ? strstr(t->kept.counters.s, start) : NULL;
 
 	if (at)
 		*n = strtol(at + strlen(start), NULL, 10);
@@ -444,7 +446,7 @@ void ir_plots(const struct plan *plan, const char *dir)
 	size_t n = 0;
 
 	for (int i = 0; globs && *globs && i < plan->n; i++) {
-		const char *at = plan->tests[i].counters.s;
+		const char *at = plan->tests[i].kept.counters.s;
 
 		while (at && (at = strstr(at, "counter calls:"))) {
 			char *fn;

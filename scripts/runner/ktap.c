@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The one KTAP reader (Documentation/dev-tools/ktap.rst), with the markers that the guest's init adds. */
+/* The one KTAP reader (Documentation/dev-tools/ktap.rst), with the lines that the guest's init adds (protocol.h). */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner.h"
-
-static void copy(char *to, size_t size, const char *from, size_t len)
-{
-	if (len >= size)
-		len = size - 1;
-	memcpy(to, from, len);
-	to[len] = '\0';
-}
+#include "../lib/kit.h"
+#include "ktap.h"
 
 /* "NR [-] NAME [# DIRECTIVE]" after "ok " or "not ok ". */
 static bool parse_result(const char *s, struct ktap_line *out)
@@ -37,7 +30,7 @@ static bool parse_result(const char *s, struct ktap_line *out)
 		end--;
 	if (end == s)
 		return false;
-	copy(out->name, sizeof(out->name), s, end - s);
+	text_copy(out->name, sizeof(out->name), s, end - s);
 	if (!hash)
 		return true;
 	hash += 3;
@@ -45,17 +38,46 @@ static bool parse_result(const char *s, struct ktap_line *out)
 		out->skip = true;
 		hash += 4;
 		hash += strspn(hash, " ");
-		copy(out->reason, sizeof(out->reason), hash, strlen(hash));
+		text_copy(out->reason, sizeof(out->reason), hash, strlen(hash));
 	} else if (*hash == '(') {
 		const char *close = strrchr(hash, ')');
 
-		copy(out->reason, sizeof(out->reason), hash + 1, close ? (size_t)(close - hash - 1) : strlen(hash + 1));
+		text_copy(out->reason, sizeof(out->reason), hash + 1, close ? (size_t)(close - hash - 1) : strlen(hash + 1));
 	}
 	return true;
 }
 
+static bool after_word(const char *line, const char *word, const char **rest)
+{
+	size_t n = strlen(word);
+
+	*rest = line + n;
+	return !strncmp(line, word, n);
+}
+
+/* One word and nothing behind it. */
+static bool take_name(const char *s, struct ktap_line *out)
+{
+	text_copy(out->name, sizeof(out->name), s, strlen(s));
+	return *s && !strpbrk(s, " \t");
+}
+
+/* "NAME N" */
+static bool take_number(const char *s, struct ktap_line *out)
+{
+	const char *blank = strchr(s, ' ');
+	char *after;
+
+	if (!blank || blank == s)
+		return false;
+	text_copy(out->name, sizeof(out->name), s, blank - s);
+	out->nr = strtol(blank + 1, &after, 10);
+	return after > blank + 1 && !*after;
+}
+
 void ktap_parse(const char *line, struct ktap_line *out)
 {
+	const char *rest;
 	char *after;
 
 	memset(out, 0, sizeof(*out));
@@ -72,12 +94,22 @@ void ktap_parse(const char *line, struct ktap_line *out)
 	} else if (!strncmp(line, "not ok ", 7)) {
 		if (parse_result(line + 7, out))
 			out->kind = KTAP_NOT_OK;
-	} else if (!strncmp(line, "# begin ", 8)) {
-		out->kind = KTAP_BEGIN;
-		copy(out->name, sizeof(out->name), line + 8, strlen(line + 8));
-	} else if (!strncmp(line, "# done ", 7) && isdigit((unsigned char)line[7])) {
-		out->kind = KTAP_DONE;
-		out->nr = strtol(line + 7, NULL, 10);
+	} else if (after_word(line, SAY_BEGIN, &rest)) {
+		if (take_name(rest, out))
+			out->kind = KTAP_BEGIN;
+	} else if (after_word(line, SAY_DONE, &rest)) {
+		out->nr = strtol(rest, &after, 10);
+		if (isdigit((unsigned char)*rest) && !*after)
+			out->kind = KTAP_DONE;
+	} else if (after_word(line, SAY_COUNTER, &rest)) {
+		if (take_number(rest, out))
+			out->kind = KTAP_COUNTER;
+	} else if (after_word(line, SAY_ARMED, &rest)) {
+		if (take_number(rest, out))
+			out->kind = KTAP_ARMED;
+	} else if (after_word(line, SAY_LEAK, &rest)) {
+		if (take_name(rest, out))
+			out->kind = KTAP_LEAK;
 	} else if (line[0] == '#') {
 		out->kind = KTAP_DIAG;
 		out->text = line + (line[1] == ' ' ? 2 : 1);

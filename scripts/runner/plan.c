@@ -5,27 +5,87 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner.h"
+#include "plan.h"
+
+/* The attributes of a test; false if one is none. */
+static bool take_attributes(struct test *t)
+{
+	char *copy = xasprintf("%s", t->attributes), *save = NULL, *word;
+	bool ok = true;
+
+	for (word = strtok_r(copy, " ", &save); word && ok; word = strtok_r(NULL, " ", &save)) {
+		double cpus;
+
+		if (!strcmp(word, "alone"))
+			t->alone = true;
+		else
+			ok = !strcmp(word, "-") || sscanf(word, "limit=%lf", &t->limit) == 1 || sscanf(word, "cpus=%lf", &cpus) == 1;
+	}
+	free(copy);
+	return ok;
+}
+
+bool plan_add(struct plan *p, const char *line)
+{
+	struct test t = { .now.cause = -1, .kept.cause = -1 };
+	char *learned;
+
+	if (sscanf(line, "%m[^\t]\t%m[^\t]\t%m[^\t]\t%m[^\t]\t%m[^\n]", &t.name, &t.program, &t.harness, &t.attributes,
+		   &t.purpose) != LIST_COLUMNS || !take_attributes(&t))
+		return false;
+	learned = strchr(t.purpose, '\t');
+	if (learned) {
+		*learned = '\0';
+		t.learned = strtod(learned + 1, NULL);
+	}
+	p->tests = grow(p->tests, p->n, sizeof(t));
+	p->tests[p->n++] = t;
+	return true;
+}
+
+char *plan_line(const struct test *t)
+{
+	return xasprintf("%s\t%s\t%s\t%s\t%s\t%g", t->name, t->program, t->harness, t->attributes, t->purpose, t->learned);
+}
 
 void plan_read(struct plan *all, const char *path)
 {
 	FILE *f = fopen(path, "re");
 	char *line = NULL;
 	size_t cap = 0;
+	int nr = 0;
 
 	if (!f)
 		die(EX_USAGE, "make build", strerror(errno), "no list of tests at %s", path);
 	*all = (struct plan){ 0 };
 	while (getline(&line, &cap, f) > 0) {
-		struct test t = { 0 };
-
-		if (sscanf(line, "%m[^\t]\t%m[^\t]\t%m[^\t]\t%m[^\n]", &t.name, &t.program, &t.harness, &t.purpose) != 4)
-			die(EX_USAGE, "make clean build", line, "malformed line in %s", path);
-		all->tests = grow(all->tests, all->n, sizeof(t));
-		all->tests[all->n++] = t;
+		nr++;
+		line[strcspn(line, "\n")] = '\0';
+		if (!plan_add(all, line))
+			die(EX_USAGE, "make clean build", xasprintf("%s:%d: %s", path, nr, line), "malformed line in the list of tests");
 	}
 	free(line);
 	fclose(f);
+}
+
+void outcome_clear(struct outcome *o)
+{
+	free(o->reason);
+	buf_free(&o->log);
+	buf_free(&o->counters);
+	buf_free(&o->trace);
+	buf_free(&o->reports);
+	*o = (struct outcome){ .cause = -1 };
+}
+
+const char *status_word(enum status s)
+{
+	static const char *const words[] = {
+		[ST_NOTRUN] = "NOTRUN", [ST_PASS] = "PASS", [ST_SKIP] = "SKIP", [ST_FAIL] = "FAIL", [ST_TIMEOUT] = "TIMEOUT",
+		[ST_REPORT] = "CRASH",
+	};
+
+	return words[s];
 }
 
 /* Levenshtein distance of two short names. */

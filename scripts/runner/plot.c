@@ -6,7 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "runner.h"
+#include "../lib/kit.h"
+#include "plot.h"
 
 const char *number_at_end(const char *name, double *x)
 {
