@@ -166,7 +166,7 @@ FIXTURE_TEARDOWN(direct)
 	mm_snap_free(self->snap);
 }
 
-/* alone: pages are moved out of the way of large allocations, and each gets its one piece; nothing is lost */
+/* pages are moved out of the way of large allocations, and each gets its one piece; nothing is lost */
 TEST_F(direct, succeeds)
 {
 	long pieces = free_pieces();
@@ -178,8 +178,9 @@ TEST_F(direct, succeeds)
 	EXPECT_LE(EXTRA, mm_delta(self->snap, "pgmigrate_success"));
 	EXPECT_EQ(0, wrong_pages(self));
 }
+MM_TEST_IS(direct_succeeds, "alone");
 
-/* alone: kswapd, woken for an allocation that fails, wakes kcompactd */
+/* kswapd, woken for an allocation that fails, wakes kcompactd */
 TEST_F(direct, wakes_kcompactd)
 {
 	int whole;
@@ -195,8 +196,9 @@ TEST_F(direct, wakes_kcompactd)
 	EXPECT_LE(1, mm_delta(self->snap, "compact_daemon_wake"));
 	EXPECT_EQ(0, wrong_pages(self));
 }
+MM_TEST_IS(direct_wakes_kcompactd, "alone");
 
-/* alone: where a pin is in every block it fails, is not tried for each allocation, and these get single pages */
+/* where a pin is in every block it fails, is not tried for each allocation, and these get single pages */
 TEST_F(direct, fails)
 {
 	long stalls = 0, tries;
@@ -213,5 +215,6 @@ TEST_F(direct, fails)
 	EXPECT_LE(1, mm_delta(self->snap, "compact_fail") + mm_delta(self->snap, "compact_daemon_wake"));
 	EXPECT_EQ(0, wrong_pages(self));
 }
+MM_TEST_IS(direct_fails, "alone");
 
 TEST_HARNESS_MAIN

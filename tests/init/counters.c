@@ -1,173 +1,215 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The counters of the instrumented objects, from debugfs to /host/counters, in one packed stream.
- *
- * A .gcda file is an array of 32-bit words. Between two windows only the words of its counters can differ, so each
- * file is sent whole once, and then, for each window, as the words in which it differs from that.
- * The stream is made of records, little endian: u32 "mCOV", u32 type, u32 bytes that follow, the bytes.
- *   1 an object: its path below /sys/kernel/debug/gcov, NUL, the file
- *   2 a window: its name, NUL, then for each object that has differences, all in varints (LEB128): number of the object
- *     (from 1, in the order of the records of type 1), number of differences, and for each the distance in words from
- *     the last one and the word itself
- * What is lost with a crash is the record that was being written, nothing before it.
+ * Counters over a whole test, in namespaces: vmstat:NAME, slab:CACHE (objects in use), fault:minor and fault:major (of the
+ * test and all its children), lock:CLASS (acquisitions, all modes and subclasses of the class; needs LOCK_STAT),
+ * hold:CLASS-R, hold:CLASS-W (ns, the longest hold for reading, writing; without a suffix if one mode only was seen).
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <stdint.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-#include "counters.h"
+#include "init.h"
 
-#define GCOV_DIR	"/sys/kernel/debug/gcov"
-#define OBJECTS_MAX	256
-#define MAGIC		0x564f436d	/* "mCOV" */
+#define NAME_MAX_LEN	96
 
-struct object {
-	char *path;
-	uint32_t *words;	/* as first read */
-	size_t n;
+struct counter {
+	char name[NAME_MAX_LEN];
+	long before, after;
 };
 
-static struct object objects[OBJECTS_MAX];
-static int n_objects, stream = -1, reset_fd = -1;
-static uint32_t *now_words;	/* room for the largest object */
-static size_t room;
-static unsigned char *packed;
-static size_t len, cap;
+static struct counter *table;
+static int nr, cap;
+static int cursor;		/* the files list their names in nearly the same order each time */
+static bool second;		/* which of the two readings this is */
 
-static void *grow(void *p, size_t size)
+static struct counter *find(const char *name)
 {
-	p = realloc(p, size);
-	if (!p)
-		abort();
-	return p;
-}
+	for (int i = 0; i < nr; i++) {
+		struct counter *c = &table[(cursor + i) % nr];
 
-static void add(const void *data, size_t n)
-{
-	if (len + n > cap) {
-		cap = 2 * (len + n);
-		packed = grow(packed, cap);
-	}
-	memcpy(packed + len, data, n);
-	len += n;
-}
-
-static void add_varint(uint32_t v)
-{
-	unsigned char b[5];
-	int n = 0;
-
-	do {
-		b[n++] = (v & 0x7f) | (v > 0x7f ? 0x80 : 0);
-		v >>= 7;
-	} while (v);
-	add(b, n);
-}
-
-/* Hand one record to the host: out of the guest's page cache, so that a crash does not take it along. */
-static void flush(uint32_t type)
-{
-	uint32_t head[3] = { MAGIC, type, len };
-
-	if (write(stream, head, sizeof(head)) != sizeof(head) || write(stream, packed, len) != (ssize_t)len ||
-	    sync_file_range(stream, 0, 0, SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER))
-		perror("init: /host/counters");
-	len = 0;
-}
-
-/* One .gcda file into now_words; its size in words, 0 if it cannot be read. */
-static size_t read_object(const char *path)
-{
-	size_t have = 0;
-	ssize_t n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return 0;
-	for (;;) {
-		if (have == room) {
-			room = room ? 2 * room : 1 << 18;
-			now_words = grow(now_words, room);
+		if (!strcmp(c->name, name)) {
+			cursor = (c - table + 1) % nr;
+			return c;
 		}
-		n = read(fd, (char *)now_words + have, room - have);
-		if (n <= 0)
-			break;
-		have += n;
 	}
-	close(fd);
-	return n < 0 ? 0 : have / 4;
+	if (nr == cap) {
+		cap += 512;
+		table = grow(table, cap * sizeof(*table));
+	}
+	table[nr] = (struct counter){ 0 };
+	snprintf(table[nr].name, sizeof(table[nr].name), "%s", name);
+	return &table[nr++];
 }
 
-static int found(const char *path, const struct stat *st, int type, struct FTW *ftw)
+/* Names hold no blanks: the line is split at them. */
+static struct counter *counter(const char *space, const char *name)
 {
-	size_t n = strlen(path);
-	struct object *o = &objects[n_objects];
+	char full[NAME_MAX_LEN];
 
-	if (type != FTW_F || n < 5 || strcmp(path + n - 5, ".gcda") || n_objects == OBJECTS_MAX)
-		return 0;
-	o->n = read_object(path);
-	if (!o->n)
-		return 0;
-	o->path = strdup(path);
-	o->words = grow(NULL, 4 * o->n);
-	memcpy(o->words, now_words, 4 * o->n);
-	n_objects++;
-	add(path + strlen(GCOV_DIR), n - strlen(GCOV_DIR) + 1);
-	add(o->words, 4 * o->n);
-	flush(1);
-	return 0;
+	snprintf(full, sizeof(full), "%s:%s", space, name);
+	for (char *p = full; *p; p++)
+		if (*p == ' ' || *p == '\t')
+			*p = '_';
+	return find(full);
 }
 
-static void pack_object(int nr, const struct object *o)
+static void add(const char *space, const char *name, long value)
 {
-	uint32_t differences = 0, last = 0;
+	struct counter *c = counter(space, name);
 
-	if (read_object(o->path) != o->n)
-		return;
-	for (size_t i = 0; i < o->n; i++)
-		differences += now_words[i] != o->words[i];
-	if (!differences)
-		return;
-	add_varint(nr);
-	add_varint(differences);
-	for (size_t i = 0; i < o->n; i++) {
-		if (now_words[i] == o->words[i])
+	if (second)
+		c->after += value;
+	else
+		c->before += value;
+}
+
+static void poke(const char *path, const char *what)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		if (write(fd, what, 1) < 0)
+			perror(path);
+		close(fd);
+	}
+}
+
+/* What the test's processes left to RCU callbacks is freed, and charged to this test instead of the next. */
+static void settle(void)
+{
+	poke("/sys/module/rcutree/parameters/do_rcu_barrier", "1");
+}
+
+static void read_vmstat(void)
+{
+	char line[256], name[80];
+	long value;
+	FILE *f;
+
+	/* The per-CPU differences are folded in; without it each nr_* may be off by 125. */
+	poke("/proc/sys/vm/stat_refresh", "1");
+	f = fopen("/proc/vmstat", "re");
+	/* The thresholds are computed from the free pages: no counters. */
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%79s %ld", name, &value) == 2 && !strstr(name, "threshold"))
+			add("vmstat", name, value);
+	if (f)
+		fclose(f);
+}
+
+static void read_slabs(void)
+{
+	FILE *f = fopen("/proc/slabinfo", "re");
+	char line[512], name[80];
+	long active;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (line[0] != '#' && sscanf(line, "%79s %ld", name, &active) == 2)
+			add("slab", name, active);
+	if (f)
+		fclose(f);
+}
+
+/* "  NAME[#VERSION][/SUBCLASS][-R|-W]:  con-bounces ... acquisitions ...": the name of the class alone, and the mode, which
+ * is only there for a class that was taken in both modes. */
+static char *class_of(char *line, const char **numbers, char *mode)
+{
+	char *colon = strrchr(line, ':'), *end = colon, *p;
+
+	if (!colon)
+		return NULL;
+	*colon = '\0';
+	*numbers = colon + 1;
+	*mode = '\0';
+	line += strspn(line, " ");
+	if (end - line > 2 && end[-2] == '-' && (end[-1] == 'R' || end[-1] == 'W')) {
+		*mode = end[-1];
+		*(end -= 2) = '\0';
+	}
+	for (p = end; p > line && p[-1] >= '0' && p[-1] <= '9'; p--)
+		;
+	if (p < end && p - line > 1 && p[-1] == '/')
+		*(end = p - 1) = '\0';
+	for (p = end; p > line && p[-1] >= '0' && p[-1] <= '9'; p--)
+		;
+	if (p < end && p - line > 1 && p[-1] == '#')
+		p[-1] = '\0';
+	return line;
+}
+
+/* The longest of the class, since the test began: counters_begin() has cleared them. */
+static void add_hold(const char *class, char mode, double usec)
+{
+	char name[NAME_MAX_LEN];
+	struct counter *c;
+
+	snprintf(name, sizeof(name), mode ? "%s-%c" : "%s", class, mode);
+	c = counter("hold", name);
+	if (usec * 1000 > c->after)
+		c->after = usec * 1000;
+}
+
+static void read_locks(void)
+{
+	FILE *f = fopen("/proc/lock_stat", "re");
+	const char *numbers;
+	char line[512], *name, mode;
+	double longest;
+	long acquired;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		name = class_of(line, &numbers, &mode);
+		if (!name || sscanf(numbers, "%*s %*s %*s %*s %*s %*s %*s %ld %*s %lf", &acquired, &longest) != 2)
 			continue;
-		add_varint(i - last);
-		add_varint(now_words[i]);
-		last = i;
+		add("lock", name, acquired);
+		if (second)
+			add_hold(name, mode, longest);
 	}
+	if (f)
+		fclose(f);
 }
 
-void counters_take(const char *name)
+static void read_faults(void)
 {
-	if (stream < 0)
-		return;
-	add(name, strlen(name) + 1);
-	for (int i = 0; i < n_objects; i++)
-		pack_object(i + 1, &objects[i]);
-	flush(2);
+	struct rusage ru;
+
+	getrusage(RUSAGE_CHILDREN, &ru);
+	add("fault", "minor", ru.ru_minflt);
+	add("fault", "major", ru.ru_majflt);
 }
 
-void counters_reset(void)
+void counters_begin(void)
 {
-	if (stream >= 0 && write(reset_fd, "0", 1) != 1)
-		perror("init: " GCOV_DIR "/reset");
+	if (!nr)
+		settle();
+	for (int i = 0; i < nr; i++)
+		table[i].before = table[i].after = 0;
+	second = false;
+	cursor = 0;
+	read_slabs();
+	read_vmstat();
+	read_faults();
+	poke("/proc/lock_stat", "0");
+	read_locks();
 }
 
-int counters_open(void)
+void counters_end(void)
 {
-	reset_fd = open(GCOV_DIR "/reset", O_WRONLY | O_CLOEXEC);
-	if (reset_fd < 0)
-		return -1;
-	stream = open("/host/counters", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (stream < 0)
-		return -1;
-	nftw(GCOV_DIR, found, 8, FTW_PHYS);
-	return 0;
+	settle();
+	second = true;
+	cursor = 0;
+	read_locks();
+	read_faults();
+	read_vmstat();
+	read_slabs();
+}
+
+void counters_say(void)
+{
+	for (int i = 0; i < nr; i++)
+		if (table[i].after != table[i].before)
+			ktap_say(SAY_COUNTER, "%s %ld", table[i].name, table[i].after - table[i].before);
 }

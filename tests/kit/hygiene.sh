@@ -54,7 +54,7 @@ every_directory_says_what_belongs_there()
 
 every_test_has_a_purpose()
 {
-	[ "$(cut -f4 "$GUEST/tests.list" | grep -c '^.')" = "$(wc -l < "$GUEST/tests.list")" ]
+	[ "$(cut -f5 "$GUEST/tests.list" | grep -c '^.')" = "$(wc -l < "$GUEST/tests.list")" ]
 	awk -F'\t' '$1 !~ /^[a-z0-9_]+\.[a-z0-9_]+\.[A-Za-z0-9_-]+$/ { print "odd name " $1; bad = 1 } END { exit bad }' \
 		"$GUEST/tests.list"
 	n=$(grep -cv '^kit\.' "$GUEST/tests.list")

@@ -38,6 +38,15 @@
 			SKIP(return, "needs %s", why_);	\
 	} while (0)
 
+/*
+ * What the runner has to know about a test before it starts it; behind the test: "alone limit=60", the words of tests.list in
+ * scripts/lib/protocol.h. @test is the name of a TEST(), or FIXTURE_TEST for all variants of a TEST_F(). list.sh reads the
+ * section of the object; nothing of it is linked.
+ */
+#define MM_TEST_IS(test, attributes)							\
+	_Static_assert(sizeof(_##test##_object), "");					\
+	static const char mm_test_is_##test[] __attribute__((section("mm_test_is"), used)) = #test "\t" attributes
+
 /* ---- memory and patterns (mem.c) ---- */
 
 /* Map @len bytes read-write, private and anonymous, the address a multiple of @align; NULL on failure. These

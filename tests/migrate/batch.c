@@ -234,7 +234,7 @@ FIXTURE_TEARDOWN(owner)
 }
 
 /* the pages' only owner leaves them between unmapping and remapping: neither pages nor anon_vmas are lost */
-TEST_F_TIMEOUT(owner, leaves, 120)
+TEST_F(owner, leaves)
 {
 	struct mm_objects base;
 	int met = 0, status;

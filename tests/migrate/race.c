@@ -247,7 +247,7 @@ static long counted_once(const uint64_t *pfns)
 }
 
 /* what a process does to its pages while they migrate has its plain effect; no byte and no page is lost */
-TEST_F_TIMEOUT(race, pages, 120)
+TEST_F(race, pages)
 {
 	uint64_t was[N], is[N];
 	long moved = 0, in_use = 0;

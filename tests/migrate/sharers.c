@@ -327,7 +327,7 @@ static bool run_round(struct __test_metadata *_metadata, FIXTURE_DATA(sharers) *
 }
 
 /* what sharers do in the middle of the walk waits for its end: no entry, byte or anon_vma is lost */
-TEST_F_TIMEOUT(sharers, walked, 120)
+TEST_F(sharers, walked)
 {
 	struct mm_objects base;
 	int rounds = 0;

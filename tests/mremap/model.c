@@ -1405,7 +1405,7 @@ FIXTURE_TEARDOWN(model)
 }
 
 /* random steps leave bytes, protections and VMAs as the model has them, in every process */
-TEST_F_TIMEOUT(model, random_steps, 200)
+TEST_F(model, random_steps)
 {
 	int n = play(cfg, env_seed(), self->skip);
 

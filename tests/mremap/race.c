@@ -274,7 +274,7 @@ static long wrong_pages(char *place, char *other, bool emptied)
 }
 
 /* what is done to the region during its moves has its plain effect; nobody reaches a page after it was freed */
-TEST_F_TIMEOUT(race, moves, 60)
+TEST_F(race, moves)
 {
 	bool (*step)(long move) = variant->step;
 	struct mm_snap *snap = mm_snap();

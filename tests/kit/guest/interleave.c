@@ -75,5 +75,6 @@ TEST(migrate_exit)
 	EXPECT_EQ(-1, mm_check(p, LEN, 1));
 	mm_stage_end(stage);
 }
+MM_TEST_IS(migrate_exit, "cpus=2");
 
 TEST_HARNESS_MAIN

@@ -6,6 +6,7 @@
 
 #include "kselftest_harness.h"
 #include "mm.h"
+#include "protocol.h"
 
 static void say(const char *text)
 {
@@ -49,7 +50,7 @@ TEST(truncated)
 /* the end of the run announced before its time */
 TEST(early_done)
 {
-	say("# done 1\n");
+	say(SAY_DONE "1\n");
 }
 
 TEST_HARNESS_MAIN

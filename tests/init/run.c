@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The plan, and one test: a program in a session of its own, read until its end or the end of its time. MARK_BEGIN and
+ * MARK_END go to the kernel's log, so that the host can tell which test a report of the kernel belongs to.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <stdlib.h>
+
+#include "init.h"
+
+#define IDLE		"(idle)"
+#define IDLE_WORD	"idle"		/* in the place of the name for the harness */
+
+void read_plan(struct plan *plan)
+{
+	char *line = NULL;
+	size_t cap = 0;
+	FILE *f = fopen(PLAN_FILE, "re");
+
+	*plan = (struct plan){ 0 };
+	if (!f)
+		die(PLAN_FILE);
+	while (getline(&line, &cap, f) > 0) {
+		struct test t = { 0 };
+
+		errno = EINVAL;
+		if (sscanf(line, "%m[^\t]\t%m[^\t]\t%m[^\t]\t%ld", &t.name, &t.program, &t.harness, &t.limit) != 4)
+			die("malformed line in " PLAN_FILE);
+		plan->tests = grow(plan->tests, (plan->n + 1) * sizeof(t));
+		plan->tests[plan->n++] = t;
+	}
+	free(line);
+	fclose(f);
+}
+
+static unsigned long taint(void)
+{
+	unsigned long bits = 0;
+	FILE *f = fopen("/proc/sys/kernel/tainted", "re");
+
+	if (!f || fscanf(f, "%lu", &bits) != 1)
+		die("/proc/sys/kernel/tainted");
+	fclose(f);
+	return bits;
+}
+
+static long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/*
+ * Start the test in a session of its own with @out for what it prints; 0 or an errno. Not fork(): a copy of this address
+ * space, made to be thrown away by execve(), costs the host as much as a short test.
+ */
+static int start(struct test *t, int out)
+{
+	char path[PATH_MAX], *argv[] = { t->program, "-r", settings.dry ? "(none)" : t->harness, NULL };
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	int err;
+
+	snprintf(path, sizeof(path), "/tests/%s", t->program);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&files, out, 1);
+	posix_spawn_file_actions_adddup2(&files, out, 2);
+	posix_spawn_file_actions_addchdir_np(&files, "/tmp");
+	err = posix_spawn(&t->pid, path, &files, &attr, argv, environ);
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attr);
+	return err;
+}
+
+/* Keep what came, at most 4096 bytes. */
+static void keep(struct output *out, const char *buf, size_t n)
+{
+	const size_t head = HELD_MAX / 2, tail = HELD_MAX / 4;
+
+	if (out->len + n > HELD_MAX) {
+		memmove(out->text + head, out->text + out->len - tail, tail);
+		out->lost += out->len - head - tail;
+		out->len = head + tail;
+	}
+	memcpy(out->text + out->len, buf, n);
+	out->len += n;
+}
+
+/* Whether there may be more to read. */
+static bool read_some(int fd, struct output *out)
+{
+	char buf[4096];
+	ssize_t n = read(fd, buf, sizeof(buf));
+
+	if (n > 0)
+		keep(out, buf, n);
+	return n > 0;
+}
+
+/*
+ * Read what the test prints until its process is gone or the time is up. Its end is polled for, not slept for: a
+ * sleep lasts a tick of 10 ms.
+ */
+static void collect(int fd, pid_t pid, long deadline, struct output *out, struct outcome *o)
+{
+	struct pollfd p[] = {
+		{ .fd = fd, .events = POLLIN },
+		{ .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN },
+	};
+	long left;
+
+	if (p[1].fd < 0)
+		die("pidfd_open");
+	for (;;) {
+		left = deadline - now_ms();
+		poll(p, 2, left > 0 ? left : 0);
+		if (p[0].revents) {
+			if (!read_some(fd, out))
+				p[0].fd = -1;
+			else if (left > 0)
+				continue;
+		}
+		if (p[1].revents)
+			break;
+		if (left <= 0) {
+			o->timed_out = true;
+			put_file("/proc/sysrq-trigger", "t");
+			kill(-1, SIGKILL);
+			break;
+		}
+	}
+	waitpid(pid, &o->status, 0);
+	close(p[1].fd);
+}
+
+/* Nothing of one test may run during the next. */
+int reap_strays(void)
+{
+	int n = 0;
+
+	kill(-1, SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0)
+		n++;
+	return n;
+}
+
+void run_test(struct test *t, struct output *out, struct outcome *o)
+{
+	unsigned long before = taint();
+	int pipefd[2], err;
+
+	out->len = out->lost = 0;
+	if (settings.counters)
+		counters_begin();
+	kmsg("<6>" MARK_BEGIN "%s", t->name);
+	if (pipe2(pipefd, O_CLOEXEC))
+		die("pipe");
+	err = start(t, pipefd[1]);
+	close(pipefd[1]);
+	if (err) {
+		out->len = sprintf(out->text, "/tests/%s: %s\n", t->program, strerror(err));
+		o->status = W_EXITCODE(127, 0);
+	} else {
+		collect(pipefd[0], t->pid, now_ms() + t->limit, out, o);
+	}
+	close(pipefd[0]);
+	o->strays = reap_strays();
+	if (settings.counters)
+		counters_end();
+	o->taint = taint() & ~before;
+	kmsg("<6>" MARK_END "%s", t->name);
+}
+
+bool is_idle_test(int argc, char **argv)
+{
+	return argc > 2 && !strcmp(argv[2], IDLE_WORD) && getpid() != 1;
+}
+
+void idle_windows(struct output *out)
+{
+	struct test idle = { .name = IDLE, .program = "../init", .harness = IDLE_WORD, .limit = 5000 };
+
+	gcov_take("(boot)");
+	for (int i = 0; i < 4; i++) {
+		struct outcome o = { 0 };
+
+		gcov_reset();
+		run_test(&idle, out, &o);
+		/* The first one also fills caches. */
+		if (i)
+			gcov_take(idle.name);
+	}
+}
+
+void run_plan(struct plan *plan)
+{
+	static struct output out;
+
+	if (settings.coverage) {
+		gcov_open();
+		idle_windows(&out);
+	}
+	for (int i = 0; i < plan->n; i++) {
+		struct test *t = &plan->tests[i];
+		struct outcome o = { 0 };
+
+		ktap_say(SAY_BEGIN, "%s", t->name);
+		gcov_reset();
+		run_test(t, &out, &o);
+		gcov_take(t->name);
+		if (settings.counters)
+			counters_say();
+		ktap_result(i + 1, t, &out, &o);
+	}
+}
