@@ -17,6 +17,8 @@ MEM	?= $(call profile_says,MEM,512)
 ISOLATE	?=
 # kernels at a time for a long list
 JOBS	?=
+# do not give up when everything fails
+KEEP_GOING ?=
 # make bench: also from nothing
 FULL	?=
 # make compare: two stacks, A and B, instead of S; patch by patch; JSON=1 for the machine's form
@@ -76,13 +78,13 @@ RUN	= $(RUNNER) --kernel $(OUT)/vmlinux --guest $(GUEST) --tree $(TREE) --profil
 	  --given "$(call given,MEM SCALE APPEND)"
 GDBSH	= scripts/gdb.sh $(OUT) $(shell echo $$PPID)
 RUNTESTS = $(RUN) --tests '$(T)' --seed $(SEED) --repeat $(REPEAT) --started $(START) \
-	  $(if $(V),--verbose) $(if $(ISOLATE),--isolate) $(if $(JOBS),--jobs '$(JOBS)')
+	  $(if $(V),--verbose) $(if $(ISOLATE),--isolate) $(if $(JOBS),--jobs '$(JOBS)') $(if $(KEEP_GOING),--keep-going)
 
 # as many at a time as there are CPUs, unless -j says otherwise
 PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # what "make run" was told, for another make
-RUNVARS = $(call given,T S PROFILE LINUX SCALE SEED REPEAT MEM ISOLATE JOBS APPEND)
+RUNVARS = $(call given,T S PROFILE LINUX SCALE SEED REPEAT MEM ISOLATE JOBS KEEP_GOING APPEND)
 
 .PHONY: help doctor deps fetch tree config build run coverage gdb rmap-graph interleave shell list check soak bench
 .PHONY: memcheck profile compare new-change export import clean distclean host guest kernel
@@ -120,14 +122,14 @@ run: $(if $(BISECT),,build)
 
 # The reverse map of the test's processes as a picture, when the first of them exits (or at B=).
 rmap-graph: build
-	@B='$(or $(B),@end)' CMD=mm-rmap-graph $(GDBSH) $(RUNTESTS) --gdb --what graph
+	@B='$(or $(B),@end)' CMD=mm-rmap-graph $(GDBSH) $(RUNTESTS) --tool gdb --what graph
 
 # SCRIPT= names the test that it plays in; two CPUs.
 interleave: build
-	@scripts/interleave.sh '$(SCRIPT)' $(GDBSH) $(RUN) --cpus 2 --gdb --what interleave
+	@scripts/interleave.sh '$(SCRIPT)' $(GDBSH) $(RUN) --cpus 2 --tool gdb --what interleave
 
 gdb: $(if $(ATTACH),host,build)
-	@$(GDBSH) $(if $(ATTACH),$(RUNNER) --attach,$(RUNTESTS) --gdb --what gdb)
+	@$(GDBSH) $(if $(ATTACH),$(RUNNER) --attach,$(RUNTESTS) --tool gdb --what gdb)
 
 coverage: override PROFILE := coverage
 coverage: $(if $(WHO),host,build)
@@ -136,12 +138,12 @@ coverage: $(if $(WHO),host,build)
 # Every report of valgrind's memcheck fails the test that ran.
 memcheck: override PROFILE := valgrind
 memcheck: build
-	@$(RUNTESTS) --valgrind memcheck --what memcheck
+	@$(RUNTESTS) --tool memcheck --what memcheck
 
 # Instructions of each test by function; F= functions to show line by line.
 profile: override PROFILE := valgrind
 profile: build
-	@F='$(F)' $(RUNTESTS) --valgrind cachegrind --what profile
+	@F='$(F)' $(RUNTESTS) --tool cachegrind --what profile
 
 shell: build
 	@$(RUN) --shell --hostfs '$(HOSTFS)'

@@ -265,7 +265,7 @@ count_lines()
 # Profile valgrind: ir: counters of functions and files below mm/.
 counted()
 {
-	[ "$PROFILE" != valgrind ] || echo --valgrind cachegrind
+	[ "$PROFILE" != valgrind ] || echo --tool cachegrind
 }
 
 # run_side TREE STACK WORD: one run with one kernel at a time, so that each test meets the same kernel state on both

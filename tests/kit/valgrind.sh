@@ -14,7 +14,7 @@ vg_run()
 	tool=$1
 	shift
 	(cd "$CHECK/run" && exec "$TOP/build/${HOST:-host-asan}/mmuml-run" --kernel "$TOP/$VGTREE/build-valgrind/vmlinux" \
-		--guest "$TOP/$GUEST" --tree "$TOP/$VGTREE" --mem 320 --scale 20 --valgrind "$tool" "$@")
+		--guest "$TOP/$GUEST" --tree "$TOP/$VGTREE" --mem 320 --scale 20 --tool "$tool" "$@")
 }
 
 # Leaks are looked for, too: a report outside the tests is none that can be passed over.
@@ -186,7 +186,7 @@ valgrind_bad_hosts()
 	fake_valgrind 3.15.0
 	VALGRIND=$CHECK/fake-valgrind expect 3 vg_run memcheck --tests $ONE
 	says "valgrind 3.15 is too old"
-	expect 3 run_guest --valgrind memcheck --tests $ONE
+	expect 3 run_guest --tool memcheck --tests $ONE
 	says "cannot run under valgrind" "CONFIG_UML_VALGRIND"
 	expect 2 vg_run memcheck --tests $ONE --append slab_debug=FZPU
 	says "slab_debug"
