@@ -319,6 +319,27 @@ int memcheck_take(struct memcheck *m, const char *test, struct buf *out, char **
 	return n;
 }
 
+void memcheck_free(struct memcheck *m)
+{
+	struct found *e;
+
+	while ((e = m->found)) {
+		m->found = e->next;
+		free(e->test);
+		free(e->first);
+		free(e->text);
+		free(e);
+	}
+	XML_ParserFree(m->parser);
+	forget_frames(m);
+	buf_free(&m->text);
+	buf_free(&m->line);
+	free(m->kind);
+	free(m->what);
+	free(m->test);
+	free(m);
+}
+
 bool memcheck_undefined(const char *reports)
 {
 	return reports && strstr(reports, "ninitialised");

@@ -17,6 +17,7 @@ char *memcheck_feed(struct memcheck *m, const char *s, size_t len, void (*mark)(
 /* Move the reports made while @test ran (NULL: outside tests) to the end of @out; how many, and in @first the kind and place of
  * the first, malloc'ed. */
 int memcheck_take(struct memcheck *m, const char *test, struct buf *out, char **first);
+void memcheck_free(struct memcheck *m);
 /* Whether one of these reports is of an undefined value: "Conditional jump or move depends on uninitialised value(s)", ... */
 bool memcheck_undefined(const char *reports);
 

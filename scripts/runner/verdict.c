@@ -208,19 +208,17 @@ static bool class_spoke(const struct vboot *b, const char *class)
 	return false;
 }
 
-static void forget_report(struct vboot *b)
+static void forget(struct said *s)
 {
-	b->reported = false;
-	b->first_report = NULL;
-	b->kernel_log.len = 0;
-	if (b->kernel_log.s)
-		b->kernel_log.s[0] = '\0';
+	buf_free(&s->log);
+	*s = (struct said){ 0 };
 }
 
-static char *decoded_reason(const struct verdict *v, const struct vboot *b, struct buf *trace)
+/* The reason of a report, malloc'ed, and its decoded text behind @trace. */
+static char *decoded_reason(const struct verdict *v, const struct said *s, struct buf *trace)
 {
-	cause_decode(v, b->kernel_log.s, trace);
-	return cause_reason(v, b->first_report, b->first_what, trace->s);
+	cause_decode(v, s->log.s, trace);
+	return cause_reason(v, s->by, s->what, trace->s);
 }
 
 /* Where the kernel is that no test runs in, malloc'ed. */
@@ -268,21 +266,26 @@ static bool take_memcheck(struct verdict *v, struct vboot *b, int i)
 static void finish(struct verdict *v, struct vboot *b, int i, bool ended)
 {
 	struct test *t = test_of(v, i);
-	bool charged = take_memcheck(v, b, i), reported = b->reported && b->first_report;
+	bool charged = take_memcheck(v, b, i), reported;
+	struct said *said = i < b->seen_console ? &b->of_test[i - b->first] : &b->said;
 
+	/* The console was done with it, its result never came: what was said in between is the nearest to a cause. */
+	if (ended && !said->by && b->said.by)
+		said = &b->said;
+	reported = said->by && !b->limit;
 	if (reported) {
-		char *reason = decoded_reason(v, b, &t->now.trace);
+		char *reason = decoded_reason(v, said, &t->now.trace);
 
 		if (!charged)
 			set_reason(&t->now, ST_REPORT, reason);
 		free(reason);
 		b->over = !v->set.gdb;
 	} else if (t->now.status == ST_TIMEOUT || ended) {
-		cause_decode(v, b->kernel_log.s, &t->now.trace);
+		cause_decode(v, said->log.s, &t->now.trace);
 	}
 	if (charged || v->set.isolate)
 		b->over = true;
-	forget_report(b);
+	forget(said);
 	b->finished = i + 1;
 	settle(v, b, i, ended || reported || charged);
 	take_outside(v, b);
@@ -313,15 +316,15 @@ static void close_report(struct verdict *v, struct vboot *b)
 	struct buf trace = { 0 };
 	char *where, *reason;
 
-	if (!b->first_report || b->reported)
+	if (!b->said.by)
 		return;
 	where = where_of(v, b);
-	reason = decoded_reason(v, b, &trace);
-	outside(v, b, where, ST_REPORT, reason, b->kernel_log.s, NULL);
+	reason = decoded_reason(v, &b->said, &trace);
+	outside(v, b, where, ST_REPORT, reason, b->said.log.s, NULL);
 	/* What is said at each boot would be said by the next one, too. */
 	if (b->seen_console > b->first && !v->set.gdb)
 		b->over = true;
-	forget_report(b);
+	forget(&b->said);
 	buf_free(&trace);
 	free(where);
 	free(reason);
@@ -504,12 +507,10 @@ static void note_report(struct vboot *b, const struct line *l)
 {
 	note_class(b, l->by->class);
 	/* "BUG: failure at mm/rmap.c:7/f()!" names the place, the panic that follows does not. */
-	if (!b->first_report) {
-		b->first_report = l->by;
-		text_copy(b->first_what, sizeof(b->first_what), l->what, strlen(l->what));
-	}
-	if (b->in_console >= 0)
-		b->reported = true;
+	if (b->said.by)
+		return;
+	b->said.by = l->by;
+	text_copy(b->said.what, sizeof(b->said.what), l->what, strlen(l->what));
 }
 
 static void console_line(struct verdict *v, struct vboot *b, const char *line, double t_now)
@@ -528,11 +529,13 @@ static void console_line(struct verdict *v, struct vboot *b, const char *line, d
 		if (b->seen_console < b->end && !strcmp(l.what, v->plan.tests[b->seen_console].name)) {
 			close_report(v, b);
 			b->in_console = b->seen_console;
-			forget_report(b);
+			forget(&b->said);
 		}
 		return;
 	case LINE_END:
 		if (b->in_console >= 0 && !strcmp(l.what, v->plan.tests[b->in_console].name)) {
+			b->of_test[b->in_console - b->first] = b->said;
+			b->said = (struct said){ 0 };
 			b->seen_console = b->in_console + 1;
 			b->in_console = -1;
 		}
@@ -553,8 +556,8 @@ static void console_line(struct verdict *v, struct vboot *b, const char *line, d
 		note_report(b, &l);
 		break;
 	}
-	if (b->kernel_log.len < LOG_MAX)
-		buf_printf(&b->kernel_log, "%s\n", line);
+	if (b->said.log.len < LOG_MAX)
+		buf_printf(&b->said.log, "%s\n", line);
 }
 
 /* ---- memcheck's XML ---- */
@@ -643,15 +646,15 @@ static void boot_failed(struct verdict *v, struct vboot *b, int status)
 	if (b->limit) {
 		reason = xasprintf("boot timeout %gs", v->set.boot_limit * v->set.scale);
 		how = ST_TIMEOUT;
-	} else if (b->first_report) {
-		words = decoded_reason(v, b, &trace);
+	} else if (b->said.by) {
+		words = decoded_reason(v, &b->said, &trace);
 		reason = xasprintf("boot: %s", words);
 		how = ST_REPORT;
 	} else {
 		reason = xasprintf("no results: the kernel ended with status %d before the first test",
 				   WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 	}
-	outside(v, b, "boot", how, words ? words : reason, b->kernel_log.s, NULL);
+	outside(v, b, "boot", how, words ? words : reason, b->said.log.s, NULL);
 	if (!v->ended && (++v->boot_failures >= BOOTS_TRIED || !b->first || v->n_boots == 1)) {
 		v->ended = xasprintf("%s", reason);
 		v->ended_status = how;
@@ -666,13 +669,13 @@ static void died_between(struct verdict *v, struct vboot *b, int status)
 {
 	char *where, *reason;
 
-	if (b->first_report) {
+	if (b->said.by) {
 		close_report(v, b);
 		return;
 	}
 	where = where_of(v, b);
 	reason = b->limit ? xasprintf("timeout") : end_reason(status);
-	outside(v, b, where, b->limit ? ST_TIMEOUT : ST_FAIL, reason, b->kernel_log.s, NULL);
+	outside(v, b, where, b->limit ? ST_TIMEOUT : ST_FAIL, reason, b->said.log.s, NULL);
 	free(where);
 	free(reason);
 }
@@ -685,7 +688,6 @@ static void died_in(struct verdict *v, struct vboot *b, int i, int status, doubl
 	if (t->now.status == ST_NOTRUN)
 		t->now.ms = (t_now - t->began) * 1000;
 	set_reason(&t->now, b->limit ? ST_TIMEOUT : ST_FAIL, reason);
-	b->reported = b->first_report && !b->limit;
 	free(reason);
 	finish(v, b, i, true);
 }
@@ -696,9 +698,9 @@ static bool charge_leaks(struct verdict *v, struct vboot *b)
 	struct buf trace = { 0 };
 	char *reason;
 
-	if (!b->n_leaks || strcmp(b->first_report->class, "kmemleak"))
+	if (!b->n_leaks || strcmp(b->said.by->class, "kmemleak"))
 		return false;
-	reason = decoded_reason(v, b, &trace);
+	reason = decoded_reason(v, &b->said, &trace);
 	for (int k = 0; k < b->n_leaks; k++)
 		for (int i = b->first; i < b->finished; i++) {
 			struct test *t = test_of(v, i);
@@ -722,13 +724,13 @@ static void check_power_off(struct verdict *v, struct vboot *b, int status)
 {
 	bool clean = b->powered_down && WIFEXITED(status) && !WEXITSTATUS(status);
 
-	if (b->first_report) {
+	if (b->said.by) {
 		if (!charge_leaks(v, b))
 			close_report(v, b);
 	} else if (b->limit) {
-		outside(v, b, "power-off", ST_TIMEOUT, "no power-off after the last test", b->kernel_log.s, NULL);
+		outside(v, b, "power-off", ST_TIMEOUT, "no power-off after the last test", b->said.log.s, NULL);
 	} else if (!clean) {
-		outside(v, b, "power-off", ST_REPORT, "the kernel did not end with a clean power-off", b->kernel_log.s, NULL);
+		outside(v, b, "power-off", ST_REPORT, "the kernel did not end with a clean power-off", b->said.log.s, NULL);
 	}
 }
 
@@ -791,12 +793,25 @@ static void judge_end(struct verdict *v, struct vboot *b, int status, double t_n
 		check_power_off(v, b, status);
 	} else if (b->began < b->first) {
 		boot_failed(v, b, status);
-	} else if (b->began < i || (b->first_report && b->in_console < 0 && b->seen_console == i && b->seen_result == i && i > b->first)) {
+	} else if (b->began < i || (b->said.by && b->in_console < 0 && b->seen_console == i && b->seen_result == i && i > b->first)) {
 		died_between(v, b, status);
 	} else {
 		died_in(v, b, i, status, t_now);
 		b->next = i + 1;
 	}
+}
+
+/* A soak has thousands of kernels. */
+static void forget_streams(struct vboot *b)
+{
+	buf_free(&b->con);
+	buf_free(&b->res);
+	forget(&b->said);
+	for (int i = b->first; i < b->end; i++)
+		forget(&b->of_test[i - b->first]);
+	if (b->mc)
+		memcheck_free(b->mc);
+	b->mc = NULL;
 }
 
 static void take_exit(struct verdict *v, struct vboot *b, int status, double t_now)
@@ -816,6 +831,7 @@ static void take_exit(struct verdict *v, struct vboot *b, int status, double t_n
 	for (int i = b->first; i < b->end && judged(b); i++)
 		if (test_of(v, i)->stage == TEST_RUNS)
 			test_of(v, i)->stage = TEST_WAITS;
+	forget_streams(b);
 }
 
 /* ---- events ---- */
@@ -836,6 +852,7 @@ static struct vboot *start_boot(struct verdict *v, const struct event *e)
 	b->began = b->first - 1;
 	b->started = b->since = e->t;
 	b->answered = xcalloc(v->set.n_asked + 1, sizeof(*b->answered));
+	b->of_test = xcalloc(b->end - b->first, sizeof(*b->of_test));
 	if (v->set.memcheck)
 		b->mc = memcheck_new(v->hooks.symbol, v->hooks.arg);
 	v->boots = grow(v->boots, v->n_boots, sizeof(*v->boots));
@@ -930,7 +947,7 @@ static void of_boot(struct verdict *v, struct vboot *b, const struct event *e)
 		take_xml(v, b, e->data, e->len);
 		break;
 	case EV_STACKS:
-		buf_add(&b->kernel_log, e->data, e->len);
+		buf_add(&b->said.log, e->data, e->len);
 		break;
 	case EV_LIMIT:
 		b->limit = true;

@@ -44,6 +44,13 @@ struct cause {
 	int tests, boots;	/* that it failed, that it ended */
 };
 
+/* What the console said in a stretch of time: during a test, or between two. */
+struct said {
+	struct buf log;
+	const struct detector *by;	/* that reported first, or NULL */
+	char what[256];			/* its words */
+};
+
 /* A kernel. */
 struct vboot {
 	int nr, first, end;		/* for tests [first, end) of the plan */
@@ -59,10 +66,8 @@ struct vboot {
 	int began;			/* last test that init announced, first - 1 before */
 	bool version, planned, done, powered_down;
 	bool limit, stopped, over, gone;	/* time is up; put down with the run; nothing more is wanted of it; no process */
-	struct buf kernel_log;		/* console text since the last begin marker, or the end of the last test's report */
-	const struct detector *first_report;	/* since then */
-	char first_what[256];
-	bool reported;			/* the test in progress made the kernel complain */
+	struct said said;		/* since the last marker on the console */
+	struct said *of_test;		/* by test, from @first: those whose end the console has had */
 	const char **spoke;		/* classes that reported in this boot: they may be silent from there on */
 	int n_spoke;
 	char **leaks;			/* tests that kmemleak's reports name */
