@@ -259,14 +259,24 @@ guest_shell()
 
 jail_holds()
 {
-	# The guest sees its own plan and nothing else of the host.
-	mkdir -p "$CHECK/run/jail"
+	# The guest sees its own plan and nothing else of the host: by paths, by what is given to mount, by a link in there.
+	rm -rf "$CHECK/run/jail"
+	mkdir -p "$CHECK/run/jail/sub"
 	echo seen > "$CHECK/run/jail/here"
-	# shellcheck disable=SC2016 # for the guest's shell
-	echo 'ls /host; ls /host/../../../etc/passwd /host/etc 2>&1 | head -n 3; echo end-$((6*7))' > "$CHECK/commands"
+	echo seen > "$CHECK/run/jail/sub/deep"
+	echo seen > "$CHECK/run/outside"
+	ln -s "$CHECK/run" "$CHECK/run/jail/link"
+	cat > "$CHECK/commands" <<-'END'
+	ls /host; ls /host/../../../etc/passwd /host/etc 2>&1 | head -n 3
+	mkdir /tmp/m; try() { mount -t hostfs -o $1 none /tmp/m && echo $2-$(ls /tmp/m | tr '\n' ' ') && umount /tmp/m; }
+	try .. one; try ../.. two; try sub/../../.. three; try link four; try link/jail five
+	mount -t hostfs -o sub none /tmp/m; grep /tmp/m /proc/mounts; mv /host/sub /host/was; ln -s .. /host/sub
+	echo six-$(ls /tmp/m); echo end-$((6*7))
+	END
 	guest_shell "$CHECK/commands" --hostfs jail
-	says here end-42 "No such file" "Power down"
-	says_not root:
+	says here end-42 "No such file" "Power down" "one-here link sub" "two-here link sub" "three-here link sub" six-deep \
+		"none /tmp/m hostfs rw,relatime,sub "
+	says_not root: outside
 }
 
 shell_has_busybox()
