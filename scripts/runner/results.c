@@ -125,7 +125,7 @@ char *results_line(const struct verdict *v)
 		buf_printf(&b, "%s after %d of %d", v->interrupted ? "INTERRUPTED" : "CUT OFF", done, v->plan.n);
 	else
 		buf_printf(&b, "%s %d of %d", code == EX_REPORT ? "CRASH" : code == EX_TIMEOUT ? "TIMEOUT" : "FAIL",
-			   v->plan.n - n.pass - n.skip, v->plan.n);
+			   v->plan.n - n.pass - n.skip - (v->gave_up ? n.notrun : 0), v->plan.n);
 	why(v, &n, code, &b);
 	if (n.skip && code != EX_SKIP)
 		buf_printf(&b, ", %d skipped", n.skip);

@@ -9,7 +9,7 @@
 
 #define TRACE_MAX	(512 * 1024)
 #define ROW_MOST	6	/* failures of known causes without a pass in between: the rest would fail likewise */
-#define BOOTS_MOST	12	/* kernels that one cause may end */
+#define BOOTS_MOST	12	/* kernels that one cause may end, or tests that it may hang */
 
 void cause_decode(const struct verdict *v, const char *text, struct buf *out)
 {
@@ -107,7 +107,7 @@ static void enough(struct verdict *v, const struct cause *c)
 		v->ended = xasprintf("gave up after %d failures of known causes and no pass between them; KEEP_GOING=1 goes on",
 				     v->row);
 	else if (c->boots >= BOOTS_MOST)
-		v->ended = xasprintf("gave up after %d kernels that ended for one cause; KEEP_GOING=1 goes on", c->boots);
+		v->ended = xasprintf("gave up after %d kernels or tests that ended for one cause; KEEP_GOING=1 goes on", c->boots);
 	else
 		return;
 	v->ended_status = c->status;

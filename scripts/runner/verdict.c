@@ -6,6 +6,7 @@
  * A test is finished when its end has come on every stream, so that a report of the kernel is never charged to the wrong test.
  * After a crash, and after any report (most detectors speak only once per boot), the tests that are left run in a fresh kernel.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -18,8 +19,9 @@
 #define GRACE		10.0	/* s that the host waits longer than the guest's own limit, at most */
 #define POWER_OFF	10.0	/* s for the power-off after the last test */
 #define LOG_MAX		(512 * 1024)
-#define LEARNED_TIMES	30	/* of what a test took, where that is known */
-#define LEARNED_LEAST	3.0	/* s */
+#define LEARNED_TIMES	10	/* of what a test took, where that is known: one that needs more is run again with all of its limit */
+#define LEARNED_LEAST	2.0	/* s */
+#define UNKNOWN		6.0	/* s, the same for one of which nothing is known */
 #define ORIGINS_UP_TO	20	/* reports for which a test is run again to see where undefined values came from */
 #define BOOTS_TRIED	3	/* in a row that came to no test */
 
@@ -48,10 +50,9 @@ double verdict_limit(const struct verdict *v, const struct test *t, bool learned
 {
 	double whole = t->limit ? t->limit : v->set.test_limit, last = t->learned * LEARNED_TIMES;
 
-	if (!learned || !t->learned)
+	if (!learned)
 		return whole * v->set.scale;
-	if (last < LEARNED_LEAST)
-		last = LEARNED_LEAST;
+	last = !t->learned ? UNKNOWN : last < LEARNED_LEAST ? LEARNED_LEAST : ceil(last);
 	return (last < whole ? last : whole) * v->set.scale;
 }
 
@@ -143,7 +144,8 @@ static void settle(struct verdict *v, struct vboot *b, int i, bool ended)
 		cause_pass(v);
 	if (o->status == ST_TIMEOUT || o->status == ST_REPORT || (ended && went_wrong(o->status))) {
 		o->cause = cause_note(v, i, o->status, o->reason ? o->reason : "");
-		if (ended)
+		/* A hang costs as much as a kernel. */
+		if (ended || o->status == ST_TIMEOUT)
 			cause_boot(v, o->cause);
 	}
 	if (o->status == ST_TIMEOUT && limit_of(v, b, i) < verdict_limit(v, t, false) && !v->ended) {
