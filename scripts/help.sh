@@ -33,7 +33,7 @@ Variables (value now):
   T=${T:-(all)}   S=${S:-(mm-changes/series)}   PROFILE=${PROFILE:-fast}   LINUX=${LINUX:-(pinned source)}
   SCALE=x   time limits times x        REPEAT=n  run n times         SEED=n  seed of random tests
   ISOLATE=1 one kernel per test        MEM=mb    memory of the guest V=1     commands and all output
-  JOBS=n    kernels at a time, for a long list (two per CPU)
+  JOBS=n    kernels at a time, for a long list (two per CPU)      KEEP_GOING=1  do not give up
   GDB_ON_FAIL=1 make run: gdb where a test fails
   APPEND='words' for the kernel command line; CC=, LLVM=1, KCFLAGS=, -j as for the kernel
 

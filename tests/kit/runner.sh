@@ -183,7 +183,7 @@ unknown_names()
 	expect 3 run_guest --guest "$CHECK/half" --tests kit.plain.pass
 	says "a part of the guest cannot be read: $CHECK/half/" "because: No such file or directory" "make guest"
 	expect 2 vg_run memcheck --tests kit.plain.pass --probe "$CHECK/half/tests.list"
-	says "--probe and --valgrind do not go together"
+	says "--probe and --memcheck do not go together"
 }
 
 repeats()
