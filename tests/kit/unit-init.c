@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the guest's init makes of text: a test's output, kmemleak's reports, the answers to /host/armed. Its files are taken in
- * whole; their results go to memory. Built with AddressSanitizer by check.sh; run in a scratch directory.
+ * What the guest's init makes of text: a test's output, kmemleak's reports, the answers to /host/armed; and its stream of
+ * counters. Its files are taken in whole; their results go to memory. Built with AddressSanitizer by check.sh; run in a scratch directory.
  */
 #include <errno.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "../init/init.h"
 
 #undef ARMED_FILE
 #define ARMED_FILE "armed"
+#undef GCOV_DIR
+#define GCOV_DIR "gcov"
+#undef GCOV_STREAM
+#define GCOV_STREAM "gcov/stream"
 
 static int alive;		/* a thread of the kernel has this number */
 
@@ -22,6 +29,7 @@ static int is_alive(pid_t pid, int signal)
 
 #define kill is_alive
 #include "../init/armed.c"
+#include "../init/gcov.c"
 #include "../init/ktap.c"
 #include "../init/leaks.c"
 
@@ -42,8 +50,13 @@ void kmsg(const char *fmt, ...)
 	fputc('\n', kernel_log);
 }
 
+static jmp_buf died;
+static bool may_die;
+
 void die(const char *what)
 {
+	if (may_die)
+		longjmp(died, 1);
 	printf("unit: die: %s\n", what);
 	exit(1);
 }
@@ -51,6 +64,23 @@ void die(const char *what)
 int put_file(const char *path, const char *text)
 {
 	return *path && *text ? 0 : -ENOENT;
+}
+
+void *grow(void *p, size_t size)
+{
+	p = realloc(p, size);
+	if (!p)
+		abort();
+	return p;
+}
+
+static void check(bool ok, const char *what)
+{
+	cases++;
+	if (ok)
+		return;
+	failures++;
+	printf("unit: %s\n", what);
 }
 
 static void open_streams(void)
@@ -202,12 +232,95 @@ static void test_armed(void)
 		   "mmuml armed no_file -1\nmmuml armed no_number -1\nmmuml armed minus -3\n", "armed");
 }
 
+/* ---- gcov.c ---- */
+
+#define MANY	300
+
+static void write_object(int nr, uint32_t first)
+{
+	uint32_t words[3] = { first, 2, 3 };
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), GCOV_DIR "/%d.gcda", nr);
+	f = fopen(path, "w");
+	if (!f || fwrite(words, sizeof(words), 1, f) != 1 || fclose(f))
+		die(path);
+}
+
+/* How many whole records of each type the stream holds; the bytes of the last. */
+static size_t count_records(int counts[3])
+{
+	FILE *f = fopen(GCOV_STREAM, "r");
+	uint32_t head[3];
+	size_t last = 0;
+
+	memset(counts, 0, 3 * sizeof(*counts));
+	while (f && fread(head, sizeof(head), 1, f) == 1 && head[0] == MAGIC && head[1] < 3 && !fseek(f, head[2], SEEK_CUR)) {
+		counts[head[1]]++;
+		last = head[2];
+	}
+	if (f)
+		fclose(f);
+	return last;
+}
+
+/* Whether a window can be sent; room for @bytes more. */
+static bool sends(const char *name, size_t bytes)
+{
+	struct rlimit was, now;
+	struct stat st;
+
+	getrlimit(RLIMIT_FSIZE, &was);
+	now = was;
+	stat(GCOV_STREAM, &st);
+	now.rlim_cur = st.st_size + bytes;
+	setrlimit(RLIMIT_FSIZE, &now);
+	may_die = true;
+	if (!setjmp(died)) {
+		gcov_take(name);
+		may_die = false;
+	}
+	setrlimit(RLIMIT_FSIZE, &was);
+	return !may_die;
+}
+
+static void test_gcov(void)
+{
+	int counts[3];
+	size_t bytes;
+
+	signal(SIGXFSZ, SIG_IGN);
+	if (system("rm -rf " GCOV_DIR) || mkdir(GCOV_DIR, 0700))
+		die(GCOV_DIR);
+	write_file(GCOV_DIR "/reset", "");
+	for (int i = 0; i < MANY; i++)
+		write_object(i, 1);
+	gcov_open();
+	count_records(counts);
+	check(counts[1] == MANY, "gcov: an object is missing");
+	for (int i = 0; i < MANY; i++)
+		write_object(i, i + 2);
+	check(sends("all", 1 << 20), "gcov: a window could not be sent");
+	bytes = count_records(counts);
+	/* A name of four bytes, and of each object: its number, one difference, the distance, the word; some take two bytes. */
+	check(counts[2] == 1 && bytes == 4 + 4 * MANY + (MANY - 127) + (MANY + 1 - 127), "gcov: a difference is missing");
+	check(!sends("cut", bytes / 2), "gcov: a write that fell short went unnoticed");
+	write_file(GCOV_DIR "/7.gcda", "another size");
+	check(sends("x", 1 << 20), "gcov: three words are three words");
+	write_file(GCOV_DIR "/7.gcda", "another size, by far");
+	check(!sends("size", 1 << 20), "gcov: an object of another size went unnoticed");
+	remove(GCOV_DIR "/7.gcda");
+	check(!sends("gone", 1 << 20), "gcov: an object that is gone went unnoticed");
+}
+
 int main(void)
 {
 	test_text();
 	test_result();
 	test_leaks();
 	test_armed();
+	test_gcov();
 	printf("unit: %d cases, %d failed\n", cases, failures);
 	return failures != 0;
 }
