@@ -22,7 +22,7 @@ struct stream {
 	const char *path;
 	const unsigned char *s;
 	size_t at, len;
-	int map[257], n_map;	/* number of an object in the stream -> index into cover.objects */
+	int *map, n_map;	/* number of an object in the stream, from 1 -> index into cover.objects */
 };
 
 /* ---- one object's .gcda ---- */
@@ -262,7 +262,7 @@ static void object_record(struct cover *c, struct stream *s, size_t end)
 	size_t n = strnlen(path, end - s->at);
 	struct object *o = NULL;
 
-	if (s->at + n >= end || s->n_map == 256)
+	if (s->at + n >= end || s->n_map == c->n_objects)
 		broken(s);
 	s->at += n + 1;
 	/* "/abs/build-coverage/mm/mremap.gcda" */
@@ -327,7 +327,7 @@ static void window_record(struct cover *c, struct stream *s, size_t end, window_
 /* A record that was being written when the guest died is the end; what came before it counts. */
 static void read_stream(struct cover *c, const char *path, window_fn *each, void *arg)
 {
-	struct stream s = { .path = path };
+	struct stream s = { .path = path, .map = xcalloc(c->n_objects + 1, sizeof(*s.map)) };
 	uint32_t head[3];
 
 	s.s = (unsigned char *)read_whole(path, &s.len);
@@ -348,6 +348,7 @@ static void read_stream(struct cover *c, const char *path, window_fn *each, void
 		s.at = head[2];
 	}
 	free((char *)s.s);
+	free(s.map);
 	c->boots++;
 }
 

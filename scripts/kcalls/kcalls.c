@@ -27,7 +27,7 @@
 #include "libvex_guest_amd64.h"
 
 #define HASH		8192		/* of functions, and of edges */
-#define MARKER		"mmuml: "	/* then "begin TEST" or "end TEST": tests/init/init.c */
+#define MARKER		"mmuml: "	/* then "begin TEST" or "end TEST": tests/init/run.c */
 #define LOG_HOOK	"um_vg_message"	/* (text, length): arch/um/os-Linux/valgrind.c */
 #define MAX_TEXT	256
 

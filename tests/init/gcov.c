@@ -22,8 +22,6 @@
 
 #include "init.h"
 
-#define GCOV_DIR	"/sys/kernel/debug/gcov"
-#define STREAM		"/host/counters"
 #define MAGIC		0x564f436d	/* "mCOV" */
 
 struct object {
@@ -69,7 +67,7 @@ static void send(const void *data, size_t n)
 	for (const char *s = data; n; s += done, n -= done) {
 		done = write(stream, s, n);
 		if (done <= 0)
-			die(STREAM);
+			die(GCOV_STREAM);
 	}
 }
 
@@ -81,7 +79,7 @@ static void flush(uint32_t type)
 	send(head, sizeof(head));
 	send(packed, len);
 	if (sync_file_range(stream, 0, 0, SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER))
-		die(STREAM);
+		die(GCOV_STREAM);
 	len = 0;
 }
 
@@ -172,9 +170,9 @@ void gcov_open(void)
 	reset_fd = open(GCOV_DIR "/reset", O_WRONLY | O_CLOEXEC);
 	if (reset_fd < 0)
 		die("the kernel has no counters: " GCOV_DIR);
-	stream = open(STREAM, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	stream = open(GCOV_STREAM, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (stream < 0)
-		die(STREAM);
+		die(GCOV_STREAM);
 	if (nftw(GCOV_DIR, found, 8, FTW_PHYS))
 		die(GCOV_DIR);
 }

@@ -109,7 +109,9 @@ void counters_say(void);
 
 /* ---- gcov.c: the counters of the instrumented objects (CONFIG_GCOV_KERNEL), window by window ---- */
 
-/* Open /host/counters and find the objects. Without it the other two do nothing. */
+#define GCOV_DIR	"/sys/kernel/debug/gcov"
+#define GCOV_STREAM	"/host/counters"
+/* Open GCOV_STREAM and find the objects. Without it the other two do nothing. */
 void gcov_open(void);
 /* All counters to 0: a window begins. */
 void gcov_reset(void);

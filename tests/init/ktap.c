@@ -153,7 +153,7 @@ static const char *skip_reason(const struct output *out, const char *line, size_
 	const char *mark;
 	size_t n;
 
-	if (!line || *line != 'o')
+	if (!line)
 		return NULL;
 	n = line_length(line, out->text + out->len);
 	mark = memmem(line, n, " # SKIP ", 8);
@@ -164,7 +164,7 @@ static const char *skip_reason(const struct output *out, const char *line, size_
 }
 
 /* Why the test failed, into @why; false if it did not. */
-static bool failure(const struct test *t, const struct outcome *o, bool result_line, char *why, size_t size)
+static bool failure(const struct test *t, const struct outcome *o, bool said_ok, char *why, size_t size)
 {
 	int code = WIFEXITED(o->status) ? WEXITSTATUS(o->status) : -1;
 
@@ -176,8 +176,8 @@ static bool failure(const struct test *t, const struct outcome *o, bool result_l
 		snprintf(why, size, "signal %d", WTERMSIG(o->status));
 	else if (code && code != SKIP_CODE)
 		snprintf(why, size, "exit %d", code);
-	else if (!code && !result_line && !settings.dry)
-		snprintf(why, size, "exit 0 without a result");
+	else if (!code && !said_ok && !settings.dry)
+		snprintf(why, size, "exit 0 without a good result");
 	else
 		return false;
 	return true;
@@ -193,7 +193,7 @@ void ktap_result(int nr, const struct test *t, const struct output *out, const s
 	if (o->strays)
 		fprintf(result, "# left %d process(es) behind\n", o->strays);
 	reason = skip_reason(out, harness, &len);
-	if (failure(t, o, harness, why, sizeof(why))) {
+	if (failure(t, o, harness && *harness == 'o', why, sizeof(why))) {
 		fprintf(result, "not ok %d %s # (%s)", nr, t->name, why);
 	} else if (reason) {
 		fprintf(result, "ok %d %s # SKIP ", nr, t->name);

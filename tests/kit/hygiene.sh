@@ -31,7 +31,11 @@ parsers_hold()
 	gcc -std=gnu11 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -o "$CHECK/unit-compare" \
 	    tests/kit/unit-compare.c scripts/compare/expect.c scripts/compare/load.c scripts/compare/log.c scripts/compare/table.c \
 	    scripts/runner/detect.c scripts/runner/rundir.c scripts/lib/*.c -ljansson -lelf -lm
+	gcc -std=gnu11 -g -Wall -Wextra -Wno-unused-parameter -Werror -D_GNU_SOURCE -fsanitize=address,undefined \
+	    -Iscripts/lib -o "$CHECK/unit-init" tests/kit/unit-init.c
 	cd "$CHECK" || return
+	expect 0 ./unit-init
+	says ", 0 failed"
 	expect 0 ./unit
 	says ", 0 failed"
 	expect 0 ./unit-compare
@@ -59,6 +63,35 @@ every_test_has_a_purpose()
 		"$GUEST/tests.list"
 	n=$(grep -cv '^kit\.' "$GUEST/tests.list")
 	[ "$n" -ge 80 ] || { echo "only $n in-guest tests"; return 1; }
+}
+
+# A copy of a program with other attributes: what list.sh says of them.
+attributes_are_checked()
+{
+	tree=build/trees/default
+	mkdir -p "$CHECK/attr/bin" "$CHECK/attr/obj"
+	cp "$GUEST/bin/kit.plain" "$CHECK/attr/bin/"
+	while read -r code words; do
+		sed "s/^TEST_HARNESS_MAIN/MM_TEST_IS(pass, \"$words\");\n&/" tests/kit/guest/plain.c > "$CHECK/attr/plain.c"
+		gcc -std=gnu11 -D_GNU_SOURCE -Itests/lib -I$tree/tools/testing/selftests -isystem $tree/build-headers/usr/include \
+			-c -o "$CHECK/attr/obj/kit.plain.o" "$CHECK/attr/plain.c"
+		(cd tests && expect "$code" ./list.sh "$CHECK/attr/bin/kit.plain")
+		case $code in
+		0)	says "kit.plain.pass	kit.plain	global.pass	$words	a test that passes" \
+				"kit.plain.fail	kit.plain	global.fail	-	" ;;
+		*)	says "tests/kit/guest/plain.c" "MM_TEST_IS(pass, ...)" ;;
+		esac
+	done <<-END
+	0 alone limit=60 cpus=2
+	1 alnoe
+	1 limit=0
+	1 limit
+	1 alone cpus=two
+	END
+	sed 's/^TEST_HARNESS_MAIN/MM_TEST_IS(nosuch, "alone");\n&/' tests/kit/guest/plain.c > "$CHECK/attr/plain.c"
+	expect 1 gcc -std=gnu11 -D_GNU_SOURCE -Itests/lib -I$tree/tools/testing/selftests \
+		-isystem $tree/build-headers/usr/include -fsyntax-only "$CHECK/attr/plain.c"
+	says "plain.c:" nosuch
 }
 
 # Through standard input: checkpatch takes a patch that git tracks for a source file. The tree has no history of Linux in
@@ -107,6 +140,7 @@ hygiene_cases()
 	t hygiene.no_mirror no_mirror_is_named
 	t hygiene.readmes every_directory_says_what_belongs_there
 	t hygiene.purposes every_test_has_a_purpose
+	t hygiene.attributes attributes_are_checked
 	t hygiene.checkpatch patches_are_clean
 	t hygiene.series series_are_whole
 	t hygiene.help help_fits
