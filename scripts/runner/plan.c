@@ -14,12 +14,10 @@ static bool take_attributes(struct test *t)
 	bool ok = true;
 
 	for (word = strtok_r(copy, " ", &save); word && ok; word = strtok_r(NULL, " ", &save)) {
-		double cpus;
-
 		if (!strcmp(word, "alone"))
 			t->alone = true;
 		else
-			ok = !strcmp(word, "-") || sscanf(word, "limit=%lf", &t->limit) == 1 || sscanf(word, "cpus=%lf", &cpus) == 1;
+			ok = !strcmp(word, "-") || sscanf(word, "limit=%lf", &t->limit) == 1 || sscanf(word, "cpus=%d", &t->cpus) == 1;
 	}
 	free(copy);
 	return ok;

@@ -29,6 +29,7 @@ struct test {
 	char *program, *harness, *attributes, *purpose;	/* tests.list, see protocol.h */
 	bool alone;		/* has a kernel of its own */
 	double limit;		/* s, instead of the runner's; 0: none stated */
+	int cpus;		/* that it needs */
 	double learned;		/* s, from the last runs that passed; 0: unknown */
 	struct outcome now;	/* of this round */
 	struct outcome kept;	/* the worst of all rounds */

@@ -92,6 +92,12 @@ static void put_back(struct run *r, int first, int end)
 	r->left[r->n_left++] = (struct piece){ first, end };
 }
 
+/* Whether there is nothing to run of it: skipped at once, or done. */
+static bool ended(const struct run *r, int i)
+{
+	return r->v.plan.tests[i].stage == TEST_ENDED;
+}
+
 static bool companions(const struct run *r)
 {
 	return r->opt->tool->companions[0] != JOB_TESTS;
@@ -104,7 +110,7 @@ static int end_of_boot(const struct run *r, int next, int end)
 
 	if (r->opt->isolate || companions(r) || t[next].alone)
 		return next + 1;
-	while (++next < end && !t[next].alone)
+	while (++next < end && !t[next].alone && !ended(r, next))
 		;
 	return next;
 }
@@ -156,9 +162,14 @@ static bool start_more(struct run *r)
 		if (verdict_wish(&r->v, false, &w)) {
 			occupy(r, w.job, w.test, w.test + 1, NULL);
 		} else if (next_piece(r, &p)) {
-			int end = end_of_boot(r, p.first, p.end);
 			struct boot *main;
+			int end;
 
+			while (p.first < p.end && ended(r, p.first))
+				p.first++;
+			if (p.first == p.end)
+				continue;
+			end = end_of_boot(r, p.first, p.end);
 			put_back(r, end, p.end);
 			main = occupy(r, JOB_TESTS, p.first, end, NULL);
 			for (int i = 0; i < COMPANIONS && companions(r); i++)
@@ -340,6 +351,7 @@ static void record_settings(struct run *r, const struct plan *plan)
 	run_emitf(r, EV_SET, 0, "boot-limit %.17g", o->boot_limit);
 	run_emitf(r, EV_SET, 0, "scale %.17g", o->scale);
 	run_emitf(r, EV_SET, 0, "repeat %d", o->repeat);
+	run_emitf(r, EV_SET, 0, "cpus %ld", o->cpus);
 	run_emitf(r, EV_SET, 0, "isolate %d", o->isolate);
 	run_emitf(r, EV_SET, 0, "gdb %d", o->tool->debugger);
 	run_emitf(r, EV_SET, 0, "keep-going %d", o->keep_going);
