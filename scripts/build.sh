@@ -85,7 +85,10 @@ whole()
 	kmake "$tree" "$out" $(og_flags) --eval='mmuml-env: ; @env -0 > $(objtree)/.build.env' mmuml-env >/dev/null 2>&1 ||
 		rm -f "$out/.build.env"
 	if [ -n "$(find "$out/.config" -newer "$out/compile_commands.json" 2>&1)" ]; then
-		kmake "$tree" "$out" -s compile_commands.json >/dev/null 2>&1 || true
+		# With the same flags: kbuild would compile each object again that has others. Tools want the compiler, not ccache.
+		# shellcheck disable=SC2046 # words
+		{ kmake "$tree" "$out" $(og_flags) ${gcov:+"$gcov"} -s compile_commands.json &&
+			sed -i "s|\"command\": \"$TOP/scripts/cc.sh |\"command\": \"|" "$out/compile_commands.json"; } >/dev/null 2>&1 || true
 	fi
 }
 
@@ -106,12 +109,6 @@ changed_dirs()
 	echo "$all" | sort -u
 }
 
-# saved TARGET: the command that kbuild ran to make it, as it keeps it in .TARGET.cmd.
-saved()
-{
-	sed -n 's/^savedcmd_[^ ]* := //p' "$out/.$1.cmd" | sed 's/\$\$/$/g; s/\\#/#/g'
-}
-
 # What the top Makefile does once the directories are done, without its look at all the others: their inputs are as
 # they were. The archives are lists of names; a member's size in them must be right.
 short_script()
@@ -122,7 +119,7 @@ short_script()
 		echo "make $quoted -f ../scripts/Makefile.build obj=$d need-builtin=1 need-modorder="
 	done
 	for a in built-in.a built-in-fixup.a vmlinux.a; do
-		[ ! -f "$out/.$a.cmd" ] || saved $a
+		[ ! -f "$out/.$a.cmd" ] || "$fresh" command "$out" $a || return 1
 	done
 	for step in vmlinux_o modpost vmlinux; do
 		echo "make -f ../scripts/Makefile.$step"
@@ -144,7 +141,7 @@ short()
 {
 	dirs=$(changed_dirs) || return 1
 	[ -n "$dirs" ] && [ -f "$out/.build.env" ] || return 1
-	short_script "$dirs" > "$out/.build.short"
+	short_script "$dirs" > "$out/.build.short" || return 1
 	touch "$out/.build.began"
 	flags="rR --no-print-directory --include-dir=$TOP/$tree"
 	(cd "$out" && xargs -0 -a .build.env sh -c "exec env -i \"\$@\" MAKEFLAGS='$flags' MFLAGS= MAKELEVEL=1 \

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The windows that a run left (tests/init/counters.c has the format): what each test executed, line by line. */
+/*
+ * The windows that a run left (tests/init/counters.c has the format): what each test executed, line by line. One file, because
+ * what a window may hold is known only to what solves it, and gcov is asked for the very sums that were made of them.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
@@ -22,7 +25,8 @@ struct stream {
 	const char *path;
 	const unsigned char *s;
 	size_t at, len;
-	int *map, n_map;	/* number of an object in the stream, from 1 -> index into cover.objects */
+	size_t record;		/* where the one in hand begins */
+	int *map, n_map;	/* number of an object in the stream, less one -> index into cover.objects */
 };
 
 /* ---- one object's .gcda ---- */
@@ -196,7 +200,7 @@ static int test_index(struct cover *c, const char *name)
 
 static void add_totals(struct cover *c, const struct stream *s)
 {
-	for (int i = 1; i <= s->n_map; i++) {
+	for (int i = 0; i < s->n_map; i++) {
 		struct object *o = &c->objects[s->map[i]];
 
 		for (int f = o->first; f < o->end; f++)
@@ -236,9 +240,9 @@ static void take_test(struct cover *c, const struct stream *s, const char *name,
 
 /* ---- the stream ---- */
 
-static void broken(const struct stream *s)
+static void broken(const struct stream *s, const char *because)
 {
-	die(EX_FAIL, "make coverage", "a record contradicts itself", "%s cannot be read", s->path);
+	die(EX_FAIL, "make coverage", because, "%s cannot be read: out of step in the record at byte %zu", s->path, s->record);
 }
 
 static uint32_t varint(struct stream *s, size_t end)
@@ -247,12 +251,12 @@ static uint32_t varint(struct stream *s, size_t end)
 
 	for (int shift = 0; shift < 35; shift += 7) {
 		if (s->at >= end)
-			broken(s);
+			broken(s, "a number does not end in it");
 		v |= (uint32_t)(s->s[s->at] & 0x7f) << shift;
 		if (!(s->s[s->at++] & 0x80))
 			return v;
 	}
-	broken(s);
+	broken(s, "a number of more than 32 bits");
 	return 0;
 }
 
@@ -262,8 +266,8 @@ static void object_record(struct cover *c, struct stream *s, size_t end)
 	size_t n = strnlen(path, end - s->at);
 	struct object *o = NULL;
 
-	if (s->at + n >= end || s->n_map == c->n_objects)
-		broken(s);
+	if (s->at + n >= end)
+		broken(s, "the name of an object does not end in it");
 	s->at += n + 1;
 	/* "/abs/build-coverage/mm/mremap.gcda" */
 	for (int i = 0; i < c->n_objects && !o; i++) {
@@ -287,11 +291,12 @@ static void object_record(struct cover *c, struct stream *s, size_t end)
 			for (int k = 0; c->functions[f].counters && k < c->functions[f].n_counters; k++)
 				set_counter(o->total, c->functions[f].counters + 2 * k, 0);
 	} else if (o->n_words != (end - s->at) / 4) {
-		broken(s);
+		broken(s, xasprintf("%zu words of counters of %s, %zu in another boot", (end - s->at) / 4, o->path, o->n_words));
 	}
 	/* Each boot has its own first reading. */
 	memcpy(o->words, s->s + s->at, 4 * o->n_words);
-	s->map[++s->n_map] = o - c->objects;
+	s->map = grow(s->map, s->n_map, sizeof(*s->map));
+	s->map[s->n_map++] = o - c->objects;
 }
 
 static void window_record(struct cover *c, struct stream *s, size_t end, window_fn *each, void *arg)
@@ -300,21 +305,22 @@ static void window_record(struct cover *c, struct stream *s, size_t end, window_
 	size_t n = strnlen(name, end - s->at);
 
 	if (s->at + n >= end)
-		broken(s);
+		broken(s, "the name of a window does not end in it");
 	s->at += n + 1;
-	for (int i = 1; i <= s->n_map; i++)
+	for (int i = 0; i < s->n_map; i++)
 		memcpy(c->objects[s->map[i]].window, c->objects[s->map[i]].words, 4 * c->objects[s->map[i]].n_words);
 	while (s->at < end) {
 		uint32_t nr = varint(s, end), differences = varint(s, end);
+		struct object *o = nr && nr <= (uint32_t)s->n_map ? &c->objects[s->map[nr - 1]] : NULL;
 		size_t at = 0;
 
-		if (!nr || nr > (uint32_t)s->n_map)
-			broken(s);
+		if (!o)
+			broken(s, xasprintf("object %u of %d", nr, s->n_map));
 		while (differences--) {
 			at += varint(s, end);
-			if (at >= c->objects[s->map[nr]].n_words)
-				broken(s);
-			c->objects[s->map[nr]].window[at] = varint(s, end);
+			if (at >= o->n_words)
+				broken(s, xasprintf("word %zu of the %zu of %s", at, o->n_words, o->path));
+			o->window[at] = varint(s, end);
 		}
 	}
 	count_window(c);
@@ -324,28 +330,57 @@ static void window_record(struct cover *c, struct stream *s, size_t end, window_
 		take_test(c, s, name, each, arg);
 }
 
-/* A record that was being written when the guest died is the end; what came before it counts. */
+/* Does a record begin anywhere in these bytes? */
+static bool holds_record(const unsigned char *s, size_t len)
+{
+	const uint32_t magic = MAGIC;
+
+	return len >= sizeof(magic) && memmem(s, len, &magic, sizeof(magic));
+}
+
+/*
+ * The next record's head, false at the end. A record that was being written when the guest died is the end, and what came before
+ * it counts; but one that others follow was never written whole, and nobody knows what it lacks.
+ */
+static bool next_record(struct stream *s, uint32_t head[3])
+{
+	size_t left = s->len - s->at;
+
+	s->record = s->at;
+	if (left >= sizeof(*head)) {
+		memcpy(head, s->s + s->at, sizeof(*head));
+		if (head[0] != MAGIC)
+			broken(s, "it does not begin as one");
+	}
+	if (left < 3 * sizeof(*head))
+		return false;
+	memcpy(head, s->s + s->at, 3 * sizeof(*head));
+	s->at += 3 * sizeof(*head);
+	if (head[1] != 1 && head[1] != 2)
+		broken(s, xasprintf("a record of type %u", head[1]));
+	if (head[2] <= s->len - s->at)
+		return true;
+	if (holds_record(s->s + s->at, s->len - s->at))
+		broken(s, "it is shorter than it says, and others follow");
+	return false;
+}
+
 static void read_stream(struct cover *c, const char *path, window_fn *each, void *arg)
 {
-	struct stream s = { .path = path, .map = xcalloc(c->n_objects + 1, sizeof(*s.map)) };
+	struct stream s = { .path = path };
 	uint32_t head[3];
+	size_t end;
 
 	s.s = (unsigned char *)read_whole(path, &s.len);
 	if (!s.s)
 		die(EX_HOST, NULL, strerror(errno), "cannot read %s", path);
-	while (s.at + sizeof(head) <= s.len) {
-		memcpy(head, s.s + s.at, sizeof(head));
-		if (head[0] != MAGIC)
-			broken(&s);
-		s.at += sizeof(head);
-		if (s.at + head[2] > s.len)
-			break;
-		head[2] += s.at;
+	while (next_record(&s, head)) {
+		end = s.at + head[2];
 		if (head[1] == 1)
-			object_record(c, &s, head[2]);
+			object_record(c, &s, end);
 		else
-			window_record(c, &s, head[2], each, arg);
-		s.at = head[2];
+			window_record(c, &s, end, each, arg);
+		s.at = end;
 	}
 	free((char *)s.s);
 	free(s.map);
@@ -354,26 +389,35 @@ static void read_stream(struct cover *c, const char *path, window_fn *each, void
 
 /* ---- all of a run ---- */
 
-/* The tests of the run, and which of them ran: results.json. */
-static bool *read_tests(struct cover *c)
+enum ending { NOT_RUN, ENDED, WITH_THE_GUEST };
+
+static enum ending ending_of(const char *status)
+{
+	if (!status || !strcmp(status, "NOTRUN"))
+		return NOT_RUN;
+	return strcmp(status, "CRASH") && strcmp(status, "TIMEOUT") ? ENDED : WITH_THE_GUEST;
+}
+
+/* The tests of the run, and how each ended: results.json. */
+static enum ending *read_tests(struct cover *c)
 {
 	char *path = xasprintf("%s/results.json", c->dir);
 	json_error_t err;
 	json_t *root = json_load_file(path, 0, &err), *tests = json_object_get(root, "tests"), *t;
-	bool *ran;
+	enum ending *ended;
 	size_t i;
 
 	if (!json_is_array(tests))
 		die(EX_USAGE, "make coverage", err.text, "no results in %s", path);
 	c->tests = xcalloc(json_array_size(tests) + 1, sizeof(*c->tests));
-	ran = xcalloc(json_array_size(tests) + 1, 1);
+	ended = xcalloc(json_array_size(tests) + 1, sizeof(*ended));
 	json_array_foreach(tests, i, t) {
 		c->tests[c->n_tests] = xasprintf("%s", json_string_value(json_object_get(t, "name")));
-		ran[c->n_tests++] = strcmp(json_string_value(json_object_get(t, "status")), "NOTRUN");
+		ended[c->n_tests++] = ending_of(json_string_value(json_object_get(t, "status")));
 	}
 	json_decref(root);
 	free(path);
-	return ran;
+	return ended;
 }
 
 static void allocate(struct cover *c)
@@ -404,7 +448,7 @@ static void see(struct cover *c, int test, void *arg)
 void counters_read_all(struct cover *c, window_fn *each, void *arg)
 {
 	char *dir = xasprintf("%s/coverage", c->dir);
-	bool *ran = read_tests(c);
+	enum ending *ended = read_tests(c);
 	struct seen seen = { xcalloc(c->n_tests + 1, 1), each, arg };
 	struct dirent *e;
 	DIR *d = opendir(dir);
@@ -424,12 +468,11 @@ void counters_read_all(struct cover *c, window_fn *each, void *arg)
 	if (!c->n_with_data)
 		die(EX_FAIL, "less out/latest/console.log", "the kernel ended before its first test, or was built without counters",
 		    "no .gcda at all in %s", dir);
+	c->lost = xcalloc(c->n_tests + 1, sizeof(*c->lost));
 	for (int i = 0; i < c->n_tests; i++)
-		if (ran[i] && !seen.tests[i]) {
-			buf_printf(&c->partial, "%s%s", c->lost ? ", " : "", c->lost < 5 ? c->tests[i] : "");
-			c->lost++;
-		}
-	free(ran);
+		if (ended[i] && !seen.tests[i])
+			c->lost[i] = ended[i] == WITH_THE_GUEST ? LOST_WITH_GUEST : LOST_WINDOW;
+	free(ended);
 	free(seen.tests);
 	free(dir);
 }

@@ -8,8 +8,10 @@
  *   src/mm/x.c     the sources that are reported, as they were compiled
  *   files          these sources, one a line: "interest PATH" or "touched PATH"
  *   changes.diff   the change under study, git diff --unified=0
- *   marks          the conditional groups that the compiler saw: "FILE-NUMBER LINE", numbers from 1 in the order of files
- *   excluded       "PATH REASON" of a touched file that no object of this configuration is made of
+ *   marks          the conditional groups that the compiler saw: "FILE-NUMBER LINE", numbers from 1 in the order of files;
+ *                  line 0 is the file itself
+ *   headline       the report's first line
+ *   excluded       "PATH REASON" of a file that no object of this configuration is made of
  */
 #ifndef MMUML_COVER_H
 #define MMUML_COVER_H
@@ -110,8 +112,8 @@ struct cover {
 	uint64_t *now, *idle;		/* line counts of the window in hand; the most that an idle window had */
 	uint64_t *now_entered, *idle_entered;
 	int n_with_data;	/* objects that some boot had counters of */
-	int boots, lost;	/* streams read; tests that ran without leaving counters */
-	struct buf partial;	/* their names */
+	int boots;			/* streams read */
+	enum lost { NOT_LOST, LOST_WITH_GUEST, LOST_WINDOW } *lost;	/* of each test: why it ran without leaving counters */
 };
 
 /* The index of a reported file, or -1. */
@@ -139,8 +141,15 @@ void counters_verify(struct cover *c);
 
 /* ---- source.c: the sources, the change, conditional compilation ---- */
 
+/* The files, their text and the change, of what the run directory holds. */
+void sources_list(struct cover *c);
+/* That, and what is left out; exits with EX_BUILD if the marks know nothing of a touched file. */
 void sources_read(struct cover *c);
-/* "mmuml-cov mark NR FILE": the file on stdout with a mark after each conditional directive. */
+/* The file with a mark at its head and after each conditional directive; @nr: its number in coverage/marks. */
+void source_marked(const struct source *f, int nr, struct buf *out);
+/* Does a changed line lie in a group that @marks do not hold, for another reason than the configuration? */
+bool source_unsure(struct source *f, int file, const char *marks);
+/* "mmuml-cov mark NR FILE": the same on stdout. */
 int source_mark(const char *nr, const char *path);
 /* Lines of @to that are new or changed in "git diff --unified=0" text, called once for each hunk. */
 typedef void hunk_fn(void *arg, const char *path, int old_at, int old_n, int new_at, int new_n);
@@ -156,6 +165,8 @@ struct share {
 
 struct share changed_share(const struct cover *c, int file);	/* file -1: of all */
 void report_text(struct cover *c);
+/* Write the report's first line, without a newline, to a file. */
+void report_headline(const struct cover *c, const char *path);
 void report_who(struct cover *c, const char *who);
 void report_base(struct cover *c, struct cover *base);
 /* EX_PASS, or EX_FAIL with what is wrong printed: the reviewed list of what no test reaches. */

@@ -2,7 +2,8 @@
 /*
  * The compiler's notes (.gcno): blocks, arcs and lines of each function, and the order in which the counts that were not
  * measured follow from those that were. The format is that of gcc 12 and later (gcc/gcov-io.h): gcov answers for one
- * set of counters in a tenth of a second, this for each test in a millisecond; counters_verify() holds the two together.
+ * set of counters in a tenth of a second, this for each test in a millisecond; counters_verify() holds the two together. One file:
+ * the graph is of no use but for the order, nor the order but for the parts of lines.
  */
 #include <errno.h>
 #include <ftw.h>
@@ -291,7 +292,8 @@ static void make_parts(struct cover *c, struct function *f, struct pairs *p)
 {
 	bool *mine = xcalloc(f->n_blocks, 1);
 
-	qsort(p->p, p->n, sizeof(*p->p), by_line);
+	if (p->n)
+		qsort(p->p, p->n, sizeof(*p->p), by_line);
 	for (int i = 0, end; i < p->n; i = end) {
 		struct line_part part = { .line = p->p[i][1], .arcs = xcalloc(f->n_arcs + 1, sizeof(int)) };
 

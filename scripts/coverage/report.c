@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the counts say: of the change, of each file, of one line or one test, against an earlier run, against the list. */
+/*
+ * What the counts say: of the change, of each file, of one line or one test, against an earlier run, against the list. One file,
+ * because they all say it of the same ranges of lines in the same words.
+ */
 #include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
@@ -275,16 +278,37 @@ static int count_states(const struct cover *c, int lines[4])
 	return lines[EXECUTED] + lines[NOT_EXECUTED] + lines[NOT_COMPILED] + lines[NO_CODE];
 }
 
+/* The line that says it all, malloc'ed. */
+static char *headline(const struct cover *c)
+{
+	struct share all = changed_share(c, -1);
+	int lines[4];
+
+	if (!count_states(c, lines))
+		return xasprintf("no changed lines: the tree is the base of the series");
+	return xasprintf("changed lines executed: %d/%d (%d%%)", all.hit, all.all, percent(all));
+}
+
+void report_headline(const struct cover *c, const char *path)
+{
+	char *line = headline(c);
+	int err = write_whole(path, line, strlen(line));
+
+	if (err)
+		die(EX_HOST, "df -h out", strerror(-err), "cannot write %s", path);
+	free(line);
+}
+
 static void print_change(const struct cover *c)
 {
 	struct share all = changed_share(c, -1);
 	int lines[4], sum = count_states(c, lines);
+	char *head = headline(c);
 
-	if (!sum) {
-		printf("no changed lines: the tree is the base of the series\n");
+	printf("%s\n", head);
+	free(head);
+	if (!sum)
 		return;
-	}
-	printf("changed lines executed: %d/%d (%d%%)\n", all.hit, all.all, percent(all));
 	printf("  of %d changed lines", sum);
 	for (int i = EXECUTED; i <= NO_CODE; i++)
 		printf("%s %d %s", i ? "," : ":", lines[i], state_word[i]);
@@ -379,14 +403,43 @@ static void print_only(const struct cover *c)
 	free(n);
 }
 
+#define NAMES	5
+
+/* Tests of which nothing is known: a few names; coverage.json has them all. */
+static void print_lost(const struct cover *c, enum lost kind, const char *what)
+{
+	struct buf names = { 0 };
+	int n = 0;
+
+	for (int t = 0; t < c->n_tests; t++)
+		if (c->lost[t] == kind && n++ < NAMES)
+			buf_printf(&names, "%s%s", n > 1 ? ", " : "", c->tests[t]);
+	if (n)
+		printf("\nPARTIAL: %d %s: %s%s\n", n, what, names.s, n > NAMES ? "..." : "");
+	buf_free(&names);
+}
+
+/* Reported files whose objects have notes, and no counters in any boot: their lines look as if no test had reached them. */
+static void print_bare(const struct cover *c)
+{
+	for (int i = 0; i < c->n_objects; i++) {
+		const char *path = c->objects[i].path;
+		char *source = xasprintf("%.*s.c", (int)strlen(path) - 2, path);
+
+		if (!c->objects[i].words && cover_file(c, source) >= 0)
+			printf("\nPARTIAL: no counters of %s: the guest sent none\n", path);
+		free(source);
+	}
+}
+
 void report_text(struct cover *c)
 {
 	print_change(c);
 	print_files(c);
 	print_only(c);
-	if (c->lost)
-		printf("\nPARTIAL: %d test(s) ended with the guest before their counters were copied: %s%s\n", c->lost,
-		       c->partial.s, c->lost > 5 ? "..." : "");
+	print_lost(c, LOST_WITH_GUEST, "test(s) ended with the guest before their counters were copied");
+	print_lost(c, LOST_WINDOW, "test(s) ended as they should, and their counters are missing");
+	print_bare(c);
 }
 
 /* ---- one line, one test ---- */
@@ -738,6 +791,16 @@ static json_t *file_json(const struct cover *c, int i)
 		"line", lines_json(c, &c->files[i]));
 }
 
+static json_t *lost_json(const struct cover *c)
+{
+	json_t *names = json_array();
+
+	for (int t = 0; t < c->n_tests; t++)
+		if (c->lost[t])
+			json_array_append_new(names, json_string(c->tests[t]));
+	return names;
+}
+
 static json_t *only_json(const struct cover *c)
 {
 	json_t *tests = json_object();
@@ -764,7 +827,7 @@ static json_t *only_json(const struct cover *c)
 
 void report_json(struct cover *c, const char *path)
 {
-	json_t *files = json_array(), *states = json_object(), *root;
+	json_t *files = json_array(), *states = json_object(), *lost = lost_json(c), *root;
 	int lines[4];
 
 	for (int i = 0; i < c->n_files; i++)
@@ -772,9 +835,10 @@ void report_json(struct cover *c, const char *path)
 	count_states(c, lines);
 	for (int i = EXECUTED; i <= NO_CODE; i++)
 		json_object_set_new(states, state_word[i], json_integer(lines[i]));
-	root = json_pack("{s:o, s:o, s:i, s:i, s:i, s:o, s:o}", "changed", share_json(changed_share(c, -1)),
+	root = json_pack("{s:o, s:o, s:i, s:i, s:i, s:o, s:o, s:o}", "changed", share_json(changed_share(c, -1)),
 			 "changed_states", states, "tests", c->n_tests,
-			 "boots", c->boots, "tests_without_counters", c->lost, "files", files, "only", only_json(c));
+			 "boots", c->boots, "tests_without_counters", (int)json_array_size(lost),
+			 "without_counters", lost, "files", files, "only", only_json(c));
 	if (json_dump_file(root, path, JSON_INDENT(1)))
 		die(EX_HOST, "df -h out", strerror(errno), "cannot write %s", path);
 	json_decref(root);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The sources that are reported: their text, the lines of the change, and what conditional compilation leaves out.
- * Which groups of #if ... #endif the compiler sees is asked of the compiler: source_mark() writes a mark into each group,
- * the preprocessor drops those that it drops (scripts/coverage/gather.sh).
+ * Which groups of #if ... #endif the compiler sees is asked of the compiler: source_marked() writes a mark into each group,
+ * the preprocessor drops those that it drops (marks.c).
  */
 #include <ctype.h>
 #include <errno.h>
@@ -80,28 +80,37 @@ static bool continued(const char *line)
 	return n && line[n - 1] == '\\';
 }
 
-int source_mark(const char *nr, const char *path)
+void source_marked(const struct source *f, int nr, struct buf *out)
 {
-	char *text = read_whole(path, NULL), **lines;
 	const char *rest;
 	bool comment = false;
-	int n;
+
+	buf_printf(out, "mmuml_mark_%d_0\n", nr);
+	for (int i = 1; i <= f->n_lines; i++) {
+		const char *word = directive(f->text[i], &comment, &rest);
+		int at = i;
+
+		buf_printf(out, "%s\n", f->text[i]);
+		if (!word)
+			continue;
+		while (i < f->n_lines && continued(f->text[i]))
+			buf_printf(out, "%s\n", f->text[++i]);
+		if (strcmp(word, "endif"))
+			buf_printf(out, "mmuml_mark_%d_%d\n", nr, at);
+	}
+}
+
+int source_mark(const char *nr, const char *path)
+{
+	char *text = read_whole(path, NULL);
+	struct source f = { 0 };
+	struct buf b = { 0 };
 
 	if (!text)
 		die(EX_HOST, NULL, strerror(errno), "cannot read %s", path);
-	lines = split(text, &n);
-	for (int i = 1; i <= n; i++) {
-		const char *word = directive(lines[i], &comment, &rest);
-		int at = i;
-
-		puts(lines[i]);
-		if (!word)
-			continue;
-		while (i < n && continued(lines[i]))
-			puts(lines[++i]);
-		if (strcmp(word, "endif"))
-			printf("mmuml_mark_%s_%d\n", nr, at);
-	}
+	f.text = split(text, &f.n_lines);
+	source_marked(&f, atoi(nr), &b);
+	fputs(b.s, stdout);
 	return EX_PASS;
 }
 
@@ -121,13 +130,12 @@ static bool marked(const char *marks, int file, int line)
 	return found;
 }
 
-/* "CONFIG_NUMA" of a condition, negated for an #else or #ifndef; the condition itself if it names no option. */
-static char *reason(const char *word, const char *cond)
+/* The options that a condition names, or all of it where it does more with them than to ask whether they are set. */
+static char *options_of(const char *cond)
 {
 	struct buf b = { 0 };
-	bool negated = !strcmp(word, "ifndef") || !strcmp(word, "else");
 
-	for (const char *s = cond; (s = strstr(s, "CONFIG_")); ) {
+	for (const char *s = strpbrk(cond, "!<>=") ? "" : cond; (s = strstr(s, "CONFIG_")); ) {
 		size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_abcdefghijklmnopqrstuvwxyz");
 
 		if (!b.s || !memmem(b.s, b.len, s, n))
@@ -136,21 +144,81 @@ static char *reason(const char *word, const char *cond)
 	}
 	if (!b.len)
 		buf_printf(&b, "%.60s", cond);
-	if (negated) {
-		char *text = xasprintf("%s is %s", b.s, b.len > 7 && !strncmp(b.s, "CONFIG_", 7) ? "set" : "defined");
-
-		buf_free(&b);
-		return text;
-	}
 	return b.s;
+}
+
+/* Why a group is left out: its condition does not hold, or (@negated) it does. */
+static char *reason(const char *cond, bool negated)
+{
+	char *what = options_of(cond), *text;
+
+	if (!negated)
+		return what;
+	if (!strncmp(what, "CONFIG_", 7))
+		text = xasprintf("%s is set", what);
+	else
+		text = xasprintf("%s is %s", what, strpbrk(what, "!<>=(") ? "true" : "defined");
+	free(what);
+	return text;
+}
+
+/* Whether a condition is the same in each object: it asks for nothing but options. */
+static bool of_configuration(const char *cond)
+{
+	static const char *const words[] = { "defined", "IS_ENABLED", "IS_BUILTIN", "IS_REACHABLE", "CONFIG_" };
+	bool known;
+
+	for (const char *s = cond; *s; ) {
+		size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_abcdefghijklmnopqrstuvwxyz");
+
+		if (!strncmp(s, "/*", 2) || !strncmp(s, "//", 2))
+			break;
+		known = !n || isdigit((unsigned char)*s);
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			known |= !strncmp(s, words[i], strlen(words[i]));
+		if (!known)
+			return false;
+		s += n + !n;
+	}
+	return true;
 }
 
 struct group {
 	char *excluded;		/* reason, or NULL */
-	const char *cond;	/* of the #if that began it */
+	const char *cond;	/* of the branch in hand, NULL in an #else */
+	bool negated;		/* it is an #ifndef */
+	const char *taken;	/* the condition of the branch that was taken */
+	bool taken_negated;
+	bool foreign;		/* some condition up to here asks for more than the configuration */
+	bool unsure;		/* left out here, but another object may have it */
 };
 
-static void find_excluded(struct source *f, int file, const char *marks)
+/* A branch of a group begins at line @at. */
+static void begin_branch(struct group *g, const struct group *outer, const char *word, const char *cond, bool marked, bool whole)
+{
+	if (!strncmp(word, "if", 2))
+		*g = (struct group){ .foreign = false };
+	g->cond = strcmp(word, "else") ? cond : NULL;
+	g->negated = !strcmp(word, "ifndef");
+	g->foreign |= g->cond && (!whole || !of_configuration(cond));
+	g->excluded = outer->excluded;
+	g->unsure = outer->unsure;
+	if (g->excluded)
+		return;
+	if (marked) {
+		g->taken = g->cond;
+		g->taken_negated = g->negated;
+		return;
+	}
+	g->unsure = g->foreign;
+	if (g->taken)
+		g->excluded = reason(g->taken, !g->taken_negated);
+	else
+		g->excluded = reason(g->cond ? g->cond : "an #else", g->negated);
+}
+
+/* Sets excluded[] of the lines that the marks do not hold; @unsure, if not NULL, of those that another object might hold. */
+static void find_excluded(struct source *f, int file, const char *marks, bool *unsure)
 {
 	struct group stack[DEPTH] = { 0 };
 	const char *rest;
@@ -163,6 +231,8 @@ static void find_excluded(struct source *f, int file, const char *marks)
 
 		if (!word) {
 			f->excluded[i] = stack[depth].excluded;
+			if (unsure)
+				unsure[i] = stack[depth].unsure;
 			continue;
 		}
 		while (i < f->n_lines && continued(f->text[i]))
@@ -172,18 +242,39 @@ static void find_excluded(struct source *f, int file, const char *marks)
 			continue;
 		}
 		if (!strncmp(word, "if", 2) && depth < DEPTH - 1)
-			stack[++depth].cond = rest;
-		else if (!strcmp(word, "elif"))
-			stack[depth].cond = rest;
-		if (!depth)
-			continue;
-		stack[depth].excluded = stack[depth - 1].excluded;
-		if (!stack[depth].excluded && !marked(marks, file, at))
-			stack[depth].excluded = reason(word, stack[depth].cond);
+			depth++;
+		if (depth)
+			begin_branch(&stack[depth], &stack[depth - 1], word, rest, marked(marks, file, at), at == i);
 	}
 }
 
+bool source_unsure(struct source *f, int file, const char *marks)
+{
+	bool *unsure = xcalloc(f->n_lines + 1, 1), any = false;
+
+	find_excluded(f, file, marks, unsure);
+	for (int i = 1; i <= f->n_lines; i++) {
+		any |= unsure[i] && f->changed[i];
+		f->excluded[i] = NULL;
+	}
+	free(unsure);
+	return any;
+}
+
 /* ---- the change ---- */
+
+/* Behind the lines of a hunk: one of them may look like the head of a file ("++ /"). */
+static const char *skip_hunk(const char *s, int n)
+{
+	while (n-- > 0) {
+		const char *next = strchr(s, '\n');
+
+		if (!next || (next[1] != '+' && next[1] != '-'))
+			break;
+		s = next + 1;
+	}
+	return s;
+}
 
 void diff_read(const char *text, hunk_fn *fn, void *arg)
 {
@@ -198,7 +289,10 @@ void diff_read(const char *text, hunk_fn *fn, void *arg)
 		else if (!strncmp(s, "@@ -", 4)) {
 			old = sscanf(s, "@@ -%d,%d", &a, &an);
 			new = sscanf(strchr(s, '+'), "+%d,%d", &b, &bn);
-			fn(arg, path, a, old == 2 ? an : 1, b, new == 2 ? bn : 1);
+			an = old == 2 ? an : 1;
+			bn = new == 2 ? bn : 1;
+			fn(arg, path, a, an, b, bn);
+			s = skip_hunk(s, an + bn);
 		}
 		s = strchr(s, '\n');
 		s = s ? s + 1 : NULL;
@@ -248,10 +342,9 @@ static void read_source(struct cover *c, const char *path, bool touched)
 	free(name);
 }
 
-void sources_read(struct cover *c)
+void sources_list(struct cover *c)
 {
-	char *list = piece(c, "files"), *diff = piece(c, "changes.diff"), *marks = piece(c, "marks");
-	char *excluded = piece(c, "excluded"), kind[16], path[4096], why[256];
+	char *list = piece(c, "files"), *diff = piece(c, "changes.diff"), kind[16], path[4096];
 
 	if (!list)
 		die(EX_USAGE, "make coverage", "it holds no coverage/files", "%s is no run of make coverage", c->dir);
@@ -259,15 +352,36 @@ void sources_read(struct cover *c)
 		if (sscanf(s, "%15s %4095s", kind, path) == 2)
 			read_source(c, path, !strcmp(kind, "touched"));
 	diff_read(diff, note_change, c);
-	for (int i = 0; i < c->n_files; i++)
-		if (marks && c->files[i].touched)
-			find_excluded(&c->files[i], i, marks);
+	free(list);
+	free(diff);
+}
+
+/* What is left out of each touched file. A file that the marks know nothing of would be left out whole. */
+static void read_marks(struct cover *c)
+{
+	char *marks = piece(c, "marks");
+
+	for (int i = 0; i < c->n_files; i++) {
+		if (!c->files[i].touched || c->files[i].not_built)
+			continue;
+		if (!marks || !marked(marks, i, 0))
+			die(EX_BUILD, "make coverage   (runs the tests again)", "coverage/marks has nothing of it",
+			    "%s: which lines of %s are compiled is not known", c->dir, c->files[i].path);
+		find_excluded(&c->files[i], i, marks, NULL);
+	}
+	free(marks);
+}
+
+void sources_read(struct cover *c)
+{
+	char *excluded, path[4096], why[256];
+
+	sources_list(c);
+	excluded = piece(c, "excluded");
 	for (char *s = excluded; s && *s; s = strchr(s, '\n') ? strchr(s, '\n') + 1 : NULL)
 		if (sscanf(s, "%4095s %255[^\n]", path, why) == 2 && cover_file(c, path) >= 0)
 			c->files[cover_file(c, path)].not_built = xasprintf("%s", why);
-	free(list);
-	free(diff);
-	free(marks);
+	read_marks(c);
 	free(excluded);
 }
 

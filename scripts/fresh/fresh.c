@@ -9,6 +9,7 @@
  *
  * usage: mmuml-fresh record BUILD STAMP   STAMP: a file made before the build began
  *        mmuml-fresh check BUILD          prints what changed, one path a line; exit 0 if nothing did
+ *        mmuml-fresh command BUILD TARGET prints what kbuild ran to make it, for a shell
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,6 +22,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "../lib/kit.h"
 
 #define LIST	".inputs"
 
@@ -146,35 +149,17 @@ static void add_directory(const char *path)
 	}
 }
 
-/*
- * What a .cmd file names: the source, and the dependencies that stand one a line, indented, a backslash behind. @each is
- * called for every one until it returns true.
- */
+/* What a .cmd file names as input: @each is called for every one until it returns true. */
 static bool read_cmd(const char *path, bool (*each)(const char *path))
 {
-	FILE *f = fopen(path, "re");
-	char *line = NULL, *p, *end;
+	struct kbuild_cmd *k = kbuild_read(path);
 	bool done = false;
-	size_t cap = 0;
 
-	if (!f)
+	if (!k)
 		fail(path);
-	while (!done && getline(&line, &cap, f) > 0) {
-		if (line[0] == ' ')
-			p = line;
-		else if (!strncmp(line, "source_", 7) && (p = strstr(line, ":=")))
-			p += 2;
-		else
-			continue;
-		p += strspn(p, " \t");
-		end = p + strcspn(p, " \t\n\\");
-		*end = '\0';
-		if (*p == '$' || end == p || !strcmp(p, "FORCE"))
-			continue;
-		done = each(p);
-	}
-	free(line);
-	fclose(f);
+	for (int i = 0; i < k->n_inputs && !done; i++)
+		done = each(k->inputs[i]);
+	kbuild_free(k);
 	return done;
 }
 
@@ -326,18 +311,37 @@ static int check(void)
 	return !fresh || all;
 }
 
+static int command(const char *target)
+{
+	char *path = kbuild_cmd_path(target);
+	struct kbuild_cmd *k = kbuild_read(path);
+
+	if (!k)
+		fail(path);
+	if (!k->command) {
+		fprintf(stderr, "mmuml: error: %s holds no command\n", path);
+		return 3;
+	}
+	puts(k->command);
+	kbuild_free(k);
+	free(path);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	char *stamp = argc > 3 ? realpath(argv[3], NULL) : NULL;
 
 	if (argc < 3 || chdir(argv[2])) {
-		fprintf(stderr, "usage: mmuml-fresh record BUILD STAMP | mmuml-fresh check BUILD\n");
+		fprintf(stderr, "usage: mmuml-fresh record BUILD STAMP | check BUILD | command BUILD TARGET\n");
 		return 2;
 	}
 	if (!strcmp(argv[1], "record") && stamp)
 		return record(stamp);
 	if (!strcmp(argv[1], "check"))
 		return check();
+	if (!strcmp(argv[1], "command") && argc > 3)
+		return command(argv[3]);
 	fprintf(stderr, "mmuml-fresh: unknown command %s\n", argv[1]);
 	return 2;
 }

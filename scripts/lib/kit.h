@@ -57,4 +57,31 @@ char *read_whole(const char *path, size_t *len);
 int copy_sparse(const char *from, const char *to);
 int remove_tree(const char *path);
 
+/* ---- kbuild.c: what kbuild keeps in .TARGET.cmd ---- */
+
+struct kbuild_cmd {
+	char *target;		/* relative to the build directory, as all paths here; NULL without a command */
+	char *command;		/* what a shell ran, make's escapes undone; NULL if there is none */
+	char *source;		/* of a compilation, or NULL */
+	char **inputs;		/* the source, then what the compiler read for it */
+	int n_inputs;
+	char *text;		/* that they all lie in */
+};
+
+/* Read one .cmd file; NULL with errno. */
+struct kbuild_cmd *kbuild_read(const char *path);
+void kbuild_free(struct kbuild_cmd *k);
+/* "mm/rmap.o" -> "mm/.rmap.o.cmd", malloc'ed. */
+char *kbuild_cmd_path(const char *target);
+/* The words of the command, NULL-terminated; NULL if there is none, or only a shell can make words of it. */
+char **kbuild_words(const struct kbuild_cmd *k);
+void kbuild_free_words(char **words);
+/*
+ * Of a compilation: how many words stand before the compiler (ccache, scripts/cc.sh, ...). The compiler is the word before the
+ * first option, so that any wrapper is known.
+ */
+int kbuild_wrapper(char **words);
+/* "../mm/damon/../vma.h" -> "mm/vma.h": an input relative to the kernel root, malloc'ed; NULL if it is not below it. */
+char *kbuild_source_path(const char *name);
+
 #endif

@@ -17,6 +17,7 @@
 #define EX_CONFIG	6
 #define EX_BUILD	7
 #define EX_REPORT	8
+#define EX_NEVER	9	/* mmuml-cov alone: the changed code was never executed */
 #define EX_TIMEOUT	124
 #define EX_UNTESTABLE	125	/* for git bisect run: skip this commit */
 #define EX_BISECT_STOP	129	/* for git bisect run: stop */

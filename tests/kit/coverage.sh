@@ -91,7 +91,7 @@ a_run()
 	cp ../obj/*.gcno coverage/gcno/
 	printf 'interest two.c\ntouched one.c\ntouched twice.h\n' > coverage/files
 	: > coverage/excluded
-	printf '2 0\n' > coverage/marks
+	printf '2 0\n3 0\n' > coverage/marks
 	printf '%s\n' '+++ b/one.c' '@@ -3,0 +4,3 @@' '@@ -9,0 +10,4 @@' > coverage/changes.diff
 	{ object one; object two; window t.f.one; } > coverage/counters.1
 	echo '{"tests": [{"name": "t.f.one", "status": "PASS"}]}' > results.json
@@ -136,7 +136,8 @@ idle_is_taken_off()
 	a_run
 	{ object one; object two; window '(idle)'; window t.f.one; } > run/coverage/counters.1
 	printf '%s\n' '+++ b/one.c' '@@ -4,0 +5 @@' > run/coverage/changes.diff
-	expect 1 "$COV" run
+	expect 9 "$COV" --headline head run
+	same "$(cat head)" "changed lines executed: 0/1 (0%)" headline
 	says "changed lines executed: 0/1 (0%)" "one.c:5: not executed (only without any test" "THE CHANGED CODE WAS NEVER EXECUTED"
 }
 
@@ -150,7 +151,7 @@ compares_runs()
 	expect 0 "$COV" --base base run
 	says "newly covered" "one.c:5:" "0 no longer covered"
 	sed -i '1i #include "twice.h"\nint two(int);' base/coverage/src/one.c
-	expect 1 "$COV" --base run base
+	expect 9 "$COV" --base run base
 	says "no longer covered" "one.c:5:" "0 line(s) newly covered"
 }
 
@@ -196,7 +197,39 @@ bad_counts()
 	says "negative or wrapped count in" "one.o"
 	{ object one; object two; window t.f.one '\007\001\014\001'; } > run/coverage/counters.1
 	expect 1 "$COV" run
-	says "counters.1 cannot be read"
+	says "counters.1 cannot be read: out of step in the record at byte $(($(object one | wc -c) + $(object two | wc -c)))" \
+		"object 7 of 2"
+}
+
+# A record that is shorter than it says: what follows is no continuation of it, whether or not the file goes on for as long.
+out_of_step()
+{
+	a_run
+	echo '{"tests": [{"name": "t.f.one", "status": "PASS"}, {"name": "t.f.two", "status": "PASS"}]}' > run/results.json
+	at=$(($(object one | wc -c) + $(object two | wc -c)))
+	{ object one; object two; printf mCOV; u32 2; u32 200; printf 't.f.one\0'; window t.f.two; } > run/coverage/counters.1
+	expect 1 "$COV" run
+	says "counters.1 cannot be read: out of step in the record at byte $at" "shorter than it says"
+	{ object one; object two; printf mCOV; u32 2; u32 8; printf 't.f.one\0xyz'; window t.f.two; } > run/coverage/counters.1
+	expect 1 "$COV" run
+	says "out of step in the record at byte $((at + 20))" "does not begin as one"
+	{ object one; object two; window t.f.one; printf mCOV; u32 3; u32 0; } > run/coverage/counters.1
+	expect 1 "$COV" run
+	says "a record of type 3"
+}
+
+# More objects than a stream once could number; and a window that never came, of a test that ended well.
+all_of_the_stream()
+{
+	a_run
+	{ object one; object two; for _ in $(seq 300); do object two; done; window t.f.one; } > run/coverage/counters.1
+	expect 0 "$COV" run
+	says "changed lines executed: 1/2"
+	echo '{"tests": [{"name": "t.f.one", "status": "PASS"}, {"name": "t.f.two", "status": "PASS"}]}' > run/results.json
+	{ object two; window t.f.one; } > run/coverage/counters.1
+	expect 9 "$COV" --json run/out.json run
+	says "PARTIAL: 1 test(s) ended as they should, and their counters are missing: t.f.two" "PARTIAL: no counters of one.o"
+	same "$(jq -c .without_counters run/out.json)" '["t.f.two"]' "without counters"
 }
 
 # The stream ends within a record, and a test is missing: what is there is reported, and what is not is named.
@@ -252,9 +285,24 @@ marks_tell_groups()
 	#endif
 	EOS
 	expect 0 "$COV" mark 3 "$CHECK/cov/m.c"
-	same "$(grep mark "$CHECK/got" | tr '\n' ' ')" "mmuml_mark_3_3 mmuml_mark_3_6 " marks
+	same "$(grep mark "$CHECK/got" | tr '\n' ' ')" "mmuml_mark_3_0 mmuml_mark_3_3 mmuml_mark_3_6 " marks
 	# The mark of a continued directive stands after all of it.
-	same "$(sed -n 5p "$CHECK/got")" mmuml_mark_3_3 "the line after the condition"
+	same "$(sed -n 6p "$CHECK/got")" mmuml_mark_3_3 "the line after the condition"
+}
+
+# Why a branch is left out: its own condition, or that of the branch that was taken.
+reasons_are_right()
+{
+	a_run
+	printf '%s\n' '#ifndef CONFIG_A' 'int a;' '#else' 'int b;' '#endif' '#if defined(CONFIG_C)' 'int c;' '#elif defined(CONFIG_D)' \
+		'int d;' '#else' 'int e;' '#endif' '#if LEVELS > 4' 'int f;' '#endif' '#ifndef THEIRS' 'int g;' '#endif' >> run/coverage/src/one.c
+	printf '%s\n' '+++ b/one.c' '@@ -18,0 +19,18 @@' > run/coverage/changes.diff
+	printf '2 19\n2 24\n' >> run/coverage/marks
+	expect 0 "$COV" run
+	says "one.c:22: not compiled in this configuration (CONFIG_A)" "one.c:27: not compiled in this configuration (CONFIG_C is set)" \
+		"one.c:29: not compiled in this configuration (CONFIG_C is set)" "one.c:32: not compiled in this configuration (LEVELS > 4)" \
+		"one.c:35: not compiled in this configuration (THEIRS is defined)"
+	says_not one.c:20 one.c:25
 }
 
 # A branch that the compiler drops has no counters, as a comment has none; it is not compiled all the same.
@@ -292,11 +340,210 @@ constant_condition()
 		"changed lines executed: 1/1 (100%)" "1 not compiled in this configuration, 7 no code"
 }
 
+# a_tree: a tree of two objects and a header as kbuild leaves them, compiled through a wrapper; $CHECK/cov/run has a change of all.
+a_tree()
+{
+	rm -rf "$CHECK/cov"
+	mkdir -p "$CHECK/cov/run/coverage" "$CHECK/cov/tree/mm" "$CHECK/cov/tree/build-x/mm" "$CHECK/cov/tree/include"
+	cd "$CHECK/cov/tree" || return
+	printf '#ifdef CONFIG_ON\n/* on */\n#else\nint off;\n#endif\n' > include/far.h
+	printf '#ifndef CONFIG_ON\nint near_off;\n#else\nint near(void);\n#endif\n#ifdef FOR_B\nint for_b;\n#endif\n' > mm/near.h
+	printf '#include "near.h"\nint near(void);\n' > mm/nearer.h
+	printf '#include <far.h>\n#include "nearer.h"\nint a(void)\n{\n#ifdef CONFIG_ON\n\t/* on */\n#else\n\tx;\n#endif\n\treturn 0;\n}\n' > mm/a.c
+	printf '#define FOR_B\n#include "near.h"\nint b(void)\n{\n\treturn 0;\n}\n' > mm/b.c
+	# shellcheck disable=SC2016 # make's
+	printf 'obj-$(CONFIG_A) += a.o\nobj-$(CONFIG_GONE) \\\n\t+= b.o gone.o\n' > mm/Makefile
+	printf '#!/bin/sh\nexec "$@"\n' > cc.sh
+	chmod +x cc.sh
+	for o in a b; do
+		(cd build-x || exit
+		 ../cc.sh gcc -Wp,-MMD,mm/.$o.o.d -I../include -D'CONFIG_ON' "-DNAME=\"a b\"" -O2 --coverage -c -o mm/$o.o ../mm/$o.c
+		 printf 'savedcmd_mm/%s.o := ../cc.sh gcc -Wp,-MMD,mm/.%s.o.d -I../include -D'"'CONFIG_ON' '-DNAME=\"a b\"'"' -O2 --coverage -c -o mm/%s.o ../mm/%s.c\n\nsource_mm/%s.o := ../mm/%s.c\n\ndeps_mm/%s.o := \\\n' $o $o $o $o $o $o $o
+		 tr -s ' \\\n' '\n' < mm/.$o.o.d | sed -n 's|^\(\.\./.*\.h\)|  \1 \\|p') > build-x/mm/.$o.o.cmd
+	done
+	cd ..
+	echo 'mm/a.c' > list
+	for f in include/far.h mm/a.c mm/near.h; do
+		printf -- '--- a/%s\n+++ b/%s\n@@ -0,0 +1,%d @@\n' $f $f "$(wc -l < tree/$f)"
+		sed 's/^/+/' tree/$f
+	done > run/coverage/changes.diff
+}
+
+marks_of()
+{
+	sed -n "s/^$1 //p" run/coverage/marks | tr '\n' ' '
+}
+
+# A header that a file beside it includes; a group that only the last of some objects compiles; notes of unoptimised code.
+gathers()
+{
+	a_tree
+	expect 0 "$COV" gather run tree x list
+	same "$(cat run/coverage/files)" "$(printf 'interest mm/a.c\ntouched include/far.h\ntouched mm/a.c\ntouched mm/near.h')" files
+	same "$(marks_of 1)" "0 5 " "marks of a.c"
+	same "$(marks_of 2)" "0 1 " "marks of far.h"
+	same "$(marks_of 3)" "0 3 6 " "marks of near.h"
+	same "$(cd run/coverage && find gcno src whole -type f | sort | tr '\n' ' ')" \
+		"gcno/mm/a.gcno gcno/mm/b.gcno src/include/far.h src/mm/a.c src/mm/near.h whole/mm/a.gcno " copies
+	same "$(cat run/coverage/excluded)" "" excluded
+	same "$(find run -name '*scratch*')" "" "left behind"
+	# What no object is made of, and what none reads, is no error.
+	printf -- '+++ b/mm/gone.c\n@@ -0,0 +1 @@\n+x\n+++ b/mm/none.h\n@@ -0,0 +1 @@\n+x\n' >> run/coverage/changes.diff
+	echo x | tee tree/mm/gone.c > tree/mm/none.h
+	expect 0 "$COV" gather run tree x list
+	same "$(cat run/coverage/excluded)" "$(printf 'mm/gone.c CONFIG_GONE\nmm/none.h no object of this build includes it')" excluded
+}
+
+edited_meanwhile()
+{
+	a_tree
+	touch -d '1 hour ago' tree/build-x/vmlinux
+	expect 7 "$COV" gather run tree x list
+	says "is not what the tests executed" "it was edited after the kernel was built"
+	touch tree/build-x/vmlinux
+	expect 0 "$COV" gather run tree x list
+}
+
+no_marks_no_report()
+{
+	a_tree
+	sed -i 's/ -O2/ -include gone.h -O2/' tree/build-x/mm/.a.o.cmd
+	expect 7 "$COV" gather run tree x list
+	says "no marks of mm/a.c" "because:" "gone.h: No such file or directory"
+	a_tree
+	rm tree/build-x/mm/.a.o.cmd
+	expect 7 "$COV" gather run tree x list
+	says "no marks of mm/a.c" "mm/.a.o.cmd: No such file or directory"
+	a_tree
+	# shellcheck disable=SC2016 # a shell's
+	sed -i 's/:= .*gcc/:= $(gone) gcc/' tree/build-x/mm/.a.o.cmd
+	expect 7 "$COV" gather run tree x list
+	says "no marks of mm/a.c" "none that can be run again"
+	a_tree
+	sed -i 's/:= .*gcc/:= gone-gcc/' tree/build-x/mm/.a.o.cmd
+	expect 7 "$COV" gather run tree x list
+	says "no marks of mm/a.c" "gone-gcc: No such file or directory"
+	# Nor do the reports take half of it.
+	a_run
+	printf '2 0\n' > run/coverage/marks
+	expect 7 "$COV" run
+	says "which lines of twice.h are compiled is not known"
+}
+
+kbuild_records()
+{
+	gcc -std=gnu11 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -o "$CHECK/unit-kbuild" \
+		tests/kit/unit-kbuild.c scripts/lib/*.c
+	cd "$CHECK" || return
+	expect 0 ./unit-kbuild
+	says ", 0 failed"
+}
+
+# Every kind of line, of a .c file and of a header, in a kernel that kbuild made of them.
+states_edit()
+{
+	cat > "$CHECK/states.h" <<-'EOS'
+	/* kit: comment of the header */
+	#ifdef CONFIG_KSM
+	/* kit: comment, on */
+	int kit_declared(int n); /* kit: declaration, on */
+	static inline int kit_slot(int n)
+	{
+	return n + 1; /* kit: code, on */
+	}
+	#else
+	static inline int kit_slot(int n)
+	{
+	return n - 1; /* kit: code, else */
+	}
+	#endif
+	EOS
+	cat > "$CHECK/states.c" <<-'EOS'
+	#define kit_sum(a, b) \
+	((a) + /* kit: macro */ \
+	(b))
+	#ifdef CONFIG_KSM
+	extern int kit_elsewhere; /* kit: declaration, on */
+	#endif
+	static int kit_count; /* kit: declaration */
+	static noinline __attribute__((__noipa__)) int kit_enter(int n)
+	{
+	#ifdef CONFIG_KSM
+	int kit_local;
+	/* kit: comment, on */
+	kit_local = kit_sum(n, /* kit: call, on */
+	READ_ONCE(kit_count));
+	WRITE_ONCE(kit_count, kit_local); /* kit: code, on */
+	#else
+	kit_count = n - 1; /* kit: code, else */
+	#endif
+	#ifdef CONFIG_HUGETLB_PAGE
+	/* kit: comment, off */
+	kit_count++; /* kit: code, off */
+	#endif
+	if (READ_ONCE(kit_count) < 0)
+	WRITE_ONCE(kit_count, 2); /* kit: code, never */
+	return READ_ONCE(kit_count);
+	}
+	EOS
+	# A small header that one instrumented object includes, and the function that its tests enter.
+	awk -v add="$CHECK/states.h" '/^struct mm_slot \{/ { while ((getline l < add) > 0) print l } { print }' \
+		"$tree/mm/mm_slot.h" > "$CHECK/edited.h"
+	awk -v add="$CHECK/states.c" '/^int __ksm_enter\(/ { while ((getline l < add) > 0) print l; inside = 1 }
+		inside && /needs_wakeup = / { print "kit_enter(kit_slot(READ_ONCE(kit_count)));"; inside = 0 } { print }' \
+		"$tree/mm/ksm.c" > "$CHECK/edited.c"
+	cp -p "$tree/mm/mm_slot.h" "$tree/mm/ksm.c" "$CHECK/"
+	trap 'cp -p "$CHECK/mm_slot.h" "$CHECK/ksm.c" "$tree/mm/"' EXIT
+	cp "$CHECK/edited.h" "$tree/mm/mm_slot.h"
+	cp "$CHECK/edited.c" "$tree/mm/ksm.c"
+}
+
+# state FILE MARK: what the report says of the line that "kit: MARK" stands in.
+state_of()
+{
+	nr=$(grep -n "kit: $2 \*/" "$tree/$1" | cut -d: -f1)
+	jq -r --arg f "$1" --argjson n "$nr" '.files[] | select(.path == $f) | .line[] | select(.line == $n) | .state' "$CHECK/states.json"
+}
+
+line_states()
+{
+	tree=build/trees/default
+	off="not compiled in this configuration"
+	states_edit
+	expect 0 make coverage T='migrate.ksm.moved' JSON="$CHECK/states.json"
+	says "mm/mm_slot.h  " "(CONFIG_KSM is set)" "(CONFIG_HUGETLB_PAGE)"
+	same "$(state_of mm/mm_slot.h 'comment of the header')" "no code" "comment"
+	same "$(state_of mm/mm_slot.h 'comment, on')" "no code" "header: comment, on"
+	same "$(state_of mm/mm_slot.h 'declaration, on')" "no code" "header: declaration, on"
+	same "$(state_of mm/mm_slot.h 'code, on')" executed "header: code, on"
+	same "$(state_of mm/mm_slot.h 'code, else')" "$off" "header: code, else"
+	for what in macro declaration 'declaration, on' 'comment, on'; do
+		same "$(state_of mm/ksm.c "$what")" "no code" "$what"
+	done
+	same "$(state_of mm/ksm.c 'call, on')" executed "call of a macro"
+	same "$(state_of mm/ksm.c 'code, on')" executed "code, on"
+	same "$(state_of mm/ksm.c 'code, never')" "not executed" "code, never"
+	for what in 'code, else' 'comment, off' 'code, off'; do
+		same "$(state_of mm/ksm.c "$what")" "$off" "$what"
+	done
+}
+
 exact_objects()
 {
 	tree=build/trees/default
-	same "$(cd $tree/build-coverage && find . -name '*.gcno' | sed 's|^\./||; s|gcno$|c|' | sort)" \
+	same "$(cd $tree/build-coverage && find . -path ./.whole -prune -o -name '*.gcno' -print | sed 's|^\./||; s|gcno$|c|' | sort)" \
 		"$(scripts/coverage/objects.sh $tree)" "instrumented objects"
+}
+
+# Tools get the compiler, and the objects keep their counters: kbuild looks at them once more for compile_commands.json.
+compile_commands()
+{
+	out=build/trees/default/build-coverage
+	rm -f $out/compile_commands.json $out/.build.key
+	expect 0 make kernel PROFILE=coverage
+	grep -q -e -ftest-coverage $out/mm/.rmap.o.cmd || { echo "mm/rmap.o was compiled again without counters"; return 1; }
+	same "$(jq -r '.[] | select(.file | endswith("/mm/rmap.c")) | .command | split(" ")[0]' $out/compile_commands.json)" \
+		gcc "compiler of mm/rmap.c"
 }
 
 # An edit of a file that no object is made of: said so, with the option.
@@ -322,7 +569,7 @@ guest_crashes()
 		--tests 'mremap.shrink.middle,kit.crash.panic'
 	run=$CHECK/run/out/latest/
 	expect 0 scripts/coverage/gather.sh "$run" build/trees/default coverage
-	expect 1 "$COV" "$run"
+	expect 9 "$COV" "$run"
 	says "PARTIAL: 1 test(s) ended with the guest before their counters were copied: kit.crash.panic"
 	expect 0 "$COV" --who mremap.shrink.middle "$run"
 	says "mm/mremap.c:"
@@ -354,7 +601,7 @@ a_real_run()
 	[ -s "$run/html/changed/index.html" ]
 	line=$(jq '.files[] | select(.path == "mm/mremap.c") | [.line[] | select(.tests == 2)][0].line' "$CHECK/coverage.json")
 	expect 0 make coverage WHO="mm/mremap.c:$line"
-	says "by 2 of 2 tests" mremap.shrink.middle mremap.move.arrives-page
+	says "ASK     out/runs/$(basename "$run")" "by 2 of 2 tests" mremap.shrink.middle mremap.move.arrives-page
 	# A shrinking mremap() alone executes nothing of the default stack: that is its verdict.
 	expect 2 make coverage BASE="$run" T=mremap.shrink.middle
 	says "no longer covered:" "(the changed code was never executed)" "Error 1"
@@ -376,10 +623,30 @@ needs_lcov()
 	says "lcov             -        make coverage HTML=1"
 }
 
+# A verdict for all that read one: the last line, the file, and what automation reads.
 never_executed()
 {
 	expect 2 make coverage T=kit.plain.pass
 	says "changed lines executed: 0/" "THE CHANGED CODE WAS NEVER EXECUTED" "mmuml: FAIL (the changed code was never executed)" "Error 1"
+	run=$(realpath out/latest)
+	in_file "(the changed code was never executed)" "$run/verdict"
+	same "$(jq .exit "$run/results.json")" 1 "exit of results.json"
+}
+
+# Between the run and its report somebody else's run becomes the latest.
+reports_its_own_run()
+{
+	rm -rf out/runs/not-ours
+	mkdir -p out/runs/not-ours/coverage
+	# shellcheck disable=SC2016 # the script's own
+	printf '#!/bin/sh\ncode=0\nbuild/host/mmuml-run "$@" || code=$?\nln -sfn runs/not-ours out/latest\nexit $code\n' > "$CHECK/wrap"
+	chmod +x "$CHECK/wrap"
+	tree=build/trees/default
+	expect 0 scripts/coverage/coverage.sh $tree "$CHECK/wrap" --kernel $tree/build-coverage/vmlinux --guest $tree/build-guest \
+		--tree $tree --profile coverage --tests mremap.move.arrives-page
+	rm -rf out/runs/not-ours
+	says "mm/mremap.c  " "changed lines executed: "
+	says_not not-ours
 }
 
 coverage_usage()
@@ -415,16 +682,26 @@ coverage_cases()
 	t coverage.no_counters no_counters
 	t coverage.bad_counts bad_counts
 	t coverage.partial partial
+	t coverage.out_of_step out_of_step
+	t coverage.stream all_of_the_stream
 	t coverage.list list_is_held_true
 	t coverage.marks marks_tell_groups
+	t coverage.reasons reasons_are_right
 	t coverage.constant constant_condition
+	t coverage.kbuild kbuild_records
+	t coverage.gather gathers
+	t coverage.edited edited_meanwhile
+	t coverage.no_marks no_marks_no_report
 	t coverage.exact exact_objects
+	t coverage.compile_commands compile_commands
 	t coverage.not_compiled not_compiled
 	t coverage.crash guest_crashes
+	t coverage.states line_states
 	t coverage.no_kernel no_kernel_counters
 	t coverage.run a_real_run
 	t coverage.lcov needs_lcov
 	t coverage.never never_executed
+	t coverage.own_run reports_its_own_run
 	t coverage.usage coverage_usage
 	t coverage.unreached unreached_is_true
 }
