@@ -24,6 +24,7 @@ struct memcheck {
 	void (*mark)(void *arg, bool begin, const char *test);
 	void *mark_arg;
 	bool broken;
+	bool in_message, in_text;	/* of a client: the kernel's log */
 	struct buf line;	/* unfinished */
 	struct buf text;	/* of the element being read */
 	struct frame *frames;	/* of the report being read: they are decoded if it is kept */
@@ -268,29 +269,77 @@ struct memcheck *memcheck_new(bool (*symbol)(void *arg, const char *key, struct 
 	return m;
 }
 
-/* The kernel's log is repeated as it is: what is no text would end the XML, so it goes in as \xNN, whole lines at a time. */
+/* Text that is not markup. */
+static void add_escaped(struct buf *b, const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (s[i] == '<')
+			buf_add(b, "&lt;", 4);
+		else if (s[i] == '>')
+			buf_add(b, "&gt;", 4);
+		else if (s[i] == '&')
+			buf_add(b, "&amp;", 5);
+		else
+			buf_add(b, s + i, 1);
+	}
+}
+
+static bool is(const char *line, size_t len, const char *what)
+{
+	return len == strlen(what) && !strncmp(line, what, len);
+}
+
+/*
+ * A line of the XML behind @out, as XML: in a client's message the kernel's log stands as it is, "[<60001234>] f" and bytes that are no
+ * text included.
+ */
+static void add_line(struct memcheck *m, const char *line, size_t len, struct buf *out)
+{
+	static const char open[] = "  <text>";
+	struct buf clean = { 0 };
+
+	buf_add_clean(&clean, line, len);
+	line = clean.s ? clean.s : "";
+	len = clean.len;
+	if (is(line, len, "<clientmsg>") || is(line, len, "</clientmsg>")) {
+		m->in_message = line[1] != '/';
+		m->in_text = false;
+	} else if (m->in_text && is(line, len, "  </text>")) {
+		m->in_text = false;
+	} else if (m->in_text) {
+		add_escaped(out, line, len);
+		len = 0;
+	} else if (m->in_message && !strncmp(line, open, strlen(open)) && !strstr(line, "</text>")) {
+		m->in_text = true;
+		buf_add(out, open, strlen(open));
+		add_escaped(out, line + strlen(open), len - strlen(open));
+		len = 0;
+	}
+	buf_add(out, line, len);
+	buf_add(out, "\n", 1);
+	buf_free(&clean);
+}
+
 char *memcheck_feed(struct memcheck *m, const char *s, size_t len, void (*mark)(void *arg, bool begin, const char *test), void *arg)
 {
-	struct buf clean = { 0 };
-	char *end, *why = NULL;
+	struct buf xml = { 0 };
+	char *start, *end, *why = NULL;
 
 	if (m->broken)
 		return NULL;
 	m->mark = mark;
 	m->mark_arg = arg;
 	buf_add(&m->line, s, len);
-	end = memrchr(m->line.s, '\n', m->line.len);
-	if (!end)
-		return NULL;
-	buf_add_clean(&clean, m->line.s, end + 1 - m->line.s);
-	if (XML_Parse(m->parser, clean.s, clean.len, 0) == XML_STATUS_ERROR) {
+	for (start = m->line.s; (end = memchr(start, '\n', m->line.s + m->line.len - start)); start = end + 1)
+		add_line(m, start, end - start, &xml);
+	m->line.len -= start - m->line.s;
+	memmove(m->line.s, start, m->line.len);
+	if (xml.len && XML_Parse(m->parser, xml.s, xml.len, 0) == XML_STATUS_ERROR) {
 		m->broken = true;
 		why = xasprintf("line %lu of the XML: %s", (unsigned long)XML_GetCurrentLineNumber(m->parser),
 				XML_ErrorString(XML_GetErrorCode(m->parser)));
 	}
-	m->line.len -= end + 1 - m->line.s;
-	memmove(m->line.s, end + 1, m->line.len);
-	buf_free(&clean);
+	buf_free(&xml);
 	return why;
 }
 

@@ -166,8 +166,14 @@ static void judge_end(struct verdict *v, struct vboot *b, int status, double t_n
 	boot_finish_tests(v, b);
 	i = boot_seen(b);
 	b->next = b->finished;
-	if (b->over)
+	if (b->over) {
+		/* Put down before it came to a test: the next one may do the same. */
+		if (b->finished == b->first && ++v->boot_failures >= BOOTS_TRIED && !v->ended) {
+			v->ended = xasprintf("%d kernels in a row came to no test", v->boot_failures);
+			v->ended_status = ST_FAIL;
+		}
 		return;
+	}
 	if (b->done && b->seen_result == b->end && b->seen_console == b->end) {
 		check_power_off(v, b, status);
 	} else if (b->began < b->first) {
