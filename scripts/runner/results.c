@@ -55,6 +55,12 @@ static enum status worst(const struct verdict *v, const struct tally *n)
 	return s;
 }
 
+/* Whether it is a later stage that found the only thing that is wrong. */
+static bool amended(const struct verdict *v, const struct tally *n)
+{
+	return v->amended && v->amended_status == ST_FAIL && worst(v, n) == ST_PASS;
+}
+
 int results_code(const struct verdict *v)
 {
 	struct tally n = results_tally(v);
@@ -71,7 +77,7 @@ int results_code(const struct verdict *v)
 	default:
 		break;
 	}
-	if (v->amended && v->amended_status == ST_FAIL)
+	if (amended(v, &n))
 		return EX_FAIL;
 	return n.pass ? EX_PASS : EX_SKIP;
 }
@@ -84,7 +90,7 @@ char *results_cause(const struct verdict *v, const struct cause *c)
 	return xasprintf("%d tests %s: %s (first: %s)", c->tests, how, c->reason, first);
 }
 
-static void why(const struct verdict *v, const struct tally *n, int code, struct buf *b)
+static void why(const struct verdict *v, const struct tally *n, struct buf *b)
 {
 	const struct test *t = n->first_bad;
 	const char *reason = NULL;
@@ -92,7 +98,7 @@ static void why(const struct verdict *v, const struct tally *n, int code, struct
 
 	if (t)
 		results_status(v, t, &reason);
-	if (v->amended && code == EX_FAIL && !t && !v->n_outside) {
+	if (amended(v, n)) {
 		buf_printf(b, " (%s)", v->amended);
 	} else if (v->ended && !v->interrupted && !v->gave_up) {
 		buf_printf(b, " (%s)", v->ended);
@@ -123,10 +129,12 @@ char *results_line(const struct verdict *v)
 		buf_printf(&b, "SKIP %d of %d", n.skip, v->plan.n);
 	else if (code == EX_INTERRUPTED)
 		buf_printf(&b, "%s after %d of %d", v->interrupted ? "INTERRUPTED" : "CUT OFF", done, v->plan.n);
+	else if (amended(v, &n))
+		buf_printf(&b, "FAIL");
 	else
 		buf_printf(&b, "%s %d of %d", code == EX_REPORT ? "CRASH" : code == EX_TIMEOUT ? "TIMEOUT" : "FAIL",
 			   v->plan.n - n.pass - n.skip - (v->gave_up ? n.notrun : 0), v->plan.n);
-	why(v, &n, code, &b);
+	why(v, &n, &b);
 	if (n.skip && code != EX_SKIP)
 		buf_printf(&b, ", %d skipped", n.skip);
 	if (n.notrun && code != EX_INTERRUPTED && n.notrun < v->plan.n)
