@@ -340,16 +340,25 @@ static void report_logs(const struct compare *c, struct buf *b, json_t *out)
 static struct stat_of seconds(const struct side *s, const char *key)
 {
 	double v[MAX_RUNS];
+	int n = 0;
 
-	for (int i = 0; i < s->n; i++)
-		v[i] = json_number_value(json_object_get(s->results[i], key));
-	return stat_of(v, s->n);
+	for (int i = 0; i < s->n; i++) {
+		json_t *time = json_object_get(s->results[i], key);
+
+		if (json_is_number(time))
+			v[n++] = json_number_value(time);
+	}
+	return stat_of(v, n);
 }
 
 static void time_line(const struct compare *c, const char *what, const char *key, struct buf *b, json_t *out)
 {
 	struct stat_of t[2] = { seconds(&c->side[BASE], key), seconds(&c->side[CHANGED], key) };
 
+	if (!t[BASE].n || !t[CHANGED].n) {
+		buf_printf(b, "%s: not known\n", what);
+		return;
+	}
 	buf_printf(b, "%s: base %.2fs, changed %.2fs, %+.1f%% (noisy)\n", what, t[BASE].median, t[CHANGED].median,
 		   percent(t[BASE].median, t[CHANGED].median));
 	if (t[BASE].n > 1)
@@ -499,15 +508,19 @@ static int no_result(const struct compare *c, struct buf *b)
 	for (int s = 0; s < 2; s++) {
 		for (int i = 0; i < c->side[s].n; i++) {
 			int code = json_integer_value(json_object_get(c->side[s].results[i], "exit"));
-			json_t *t;
+			const char *said;
 			size_t k, ran = 0;
+			json_t *t;
 
-			json_array_foreach(json_object_get(c->side[s].results[i], "tests"), k, t)
-				ran += strcmp(json_string_value(json_object_get(t, "status")), "NOTRUN") != 0;
+			json_array_foreach(json_object_get(c->side[s].results[i], "tests"), k, t) {
+				const char *status = json_string_value(json_object_get(t, "status"));
+
+				ran += status && strcmp(status, "NOTRUN");
+			}
 			if (ran && code != EX_INTERRUPTED)
 				continue;
-			buf_printf(b, "\nNO RESULT on the %s side: %s\n", c->side[s].word,
-				   json_string_value(json_object_get(c->side[s].results[i], "verdict")));
+			said = json_string_value(json_object_get(c->side[s].results[i], "verdict"));
+			buf_printf(b, "\nNO RESULT on the %s side: %s\n", c->side[s].word, said ? said : "the run has no verdict");
 			return code ? code : EX_FAIL;
 		}
 	}
