@@ -151,6 +151,9 @@ if [ "${1-}" = --below ]; then
 	exit 0
 fi
 work=$1
+case $REPEAT in
+*[!0-9]* | 0*) die $EX_USAGE "REPEAT=$REPEAT is no number of runs" "" "make compare REPEAT=5" ;;
+esac
 mkdir -p "$work"
 printf '%s\n' "T $T" "LINUX $LINUX" "REPEAT $REPEAT" "SEED $SEED" "APPEND $APPEND" "MEM $MEM" "SCALE $SCALE" \
 	"PROFILE_ASKED $PROFILE_ASKED" "V $V" "JSON $JSON" "README $README" > "$work/asked"

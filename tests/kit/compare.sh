@@ -217,6 +217,8 @@ empty_series()
 	says "A= and B= go together"
 	expect 2 compare A=none B=none
 	says "the two sides" "same"
+	expect 2 compare S="$CHANGE" REPEAT=often
+	says "REPEAT=often is no number of runs"
 }
 
 # Two changes that touch the same line; a series made for another kernel.
@@ -293,7 +295,7 @@ interrupted_copy()
 # a_cp: a directory for the front of PATH, with a cp to which the disk is full when it copies a build directory.
 a_cp()
 {
-	rm -rf "$CHECK/bin"
+	rm -rf "${CHECK:?}/bin"
 	mkdir -p "$CHECK/bin"
 	cat > "$CHECK/bin/cp" <<-'EOF'
 	#!/bin/sh

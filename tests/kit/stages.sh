@@ -141,7 +141,7 @@ hollow_profile()
 # A make that is killed with all that waits for it says nothing: that is no kernel that was built.
 make_is_killed()
 {
-	rm -rf "$CHECK/bin"
+	rm -rf "${CHECK:?}/bin"
 	mkdir -p "$CHECK/bin"
 	cat > "$CHECK/bin/make" <<-EOF
 	#!/bin/sh
