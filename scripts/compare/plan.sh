@@ -126,7 +126,7 @@ patch_steps()
 	below=$STACK_A
 	[ "$below" != none ] || below=
 	awk -v below="$below" -v last="$LAST" -v none="$STACK_A" '
-		{ now = (below ? below "," : "") last "@" NR; print NR > 1 ? before : none, now; before = now }' "$work/patches"
+		{ now = (below ? below "," : "") last "@" NR; print (NR > 1 ? before : none), now; before = now }' "$work/patches"
 }
 
 # Patch by patch, then the whole, which has to keep what it promises.
