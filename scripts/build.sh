@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Build the kernel of one tree and profile.
 # usage: scripts/build.sh TREE PROFILE   -> TREE/build-PROFILE/vmlinux
+#        scripts/build.sh TREE PROFILE --from TREE2   start from a copy of TREE2's build, if there is one and none here
 # Three ways to the same bytes: nothing changed (a look at the recorded inputs); only .c files changed
-# (kbuild for their directories and the link); all of kbuild.
+# (build/short.sh: kbuild for their directories and the link); all of kbuild.
 set -eu
 . scripts/lib/kit.sh
 
@@ -12,9 +13,10 @@ profile=$2
 out=$tree/build-$profile
 fresh=$BUILD/host/mmuml-fresh
 
-# Progress of a long build on a terminal: objects so far; the names of what is compiled otherwise.
+# What kbuild says, from its log: on a terminal objects so far, the names of what is compiled otherwise.
 show()
 {
+	grep --line-buffered -vE '^make(\[[0-9]+\])?: |^  (CALL|DESCEND) |^mmuml: ' |
 	if [ -n "${V-}" ] || [ ! -t 1 ]; then
 		cat
 	else
@@ -53,7 +55,7 @@ og_try()
 instrument()
 {
 	grep -q '^CONFIG_GCOV_KERNEL=y' "$out/.config" || return 0
-	objects=$(scripts/coverage/objects.sh "$tree") || exit $?
+	objects=$(scripts/coverage/objects.sh "$tree")
 	# shellcheck disable=SC2016 # make expands it
 	printf 'GCOV_PROFILE=$(if $(filter %s,$(obj)/$(target-stem)),y)' "$(echo "$objects" | sed 's/\.c$//' | tr '\n' ' ')"
 }
@@ -66,64 +68,40 @@ build_key()
 	echo " ${CC-} ${LLVM-} ${KCFLAGS-} $(og_flags)$(stat -L -c '%n %Y %s' "$(command -v "$(compiler)")" 2>/dev/null)"
 }
 
+# All of kbuild. What a pipe hides is said by a file: it is there if kbuild came to its end.
 whole()
 {
 	log=$out/build.log
-	status=$out/.build.status
-	rm -f "$status" "$out/.build.key"
+	done=$out/.build.done
+	rm -f "$done" "$out/.build.key"
 	touch "$out/.build.began"
 	# shellcheck disable=SC2046 # words
-	{ kmake "$tree" "$out" $(og_flags) ${gcov:+"$gcov"} vmlinux 2>&1 || echo failed > "$status"; } | tee "$log" |
-		grep --line-buffered -vE '^make(\[[0-9]+\])?: |^  (CALL|DESCEND) ' | show
-	if [ -f "$status" ]; then
-		die $EX_BUILD "the kernel does not build" "$(grep -m1 -E 'error:|Error |undefined reference' "$log")" \
-		    "make build V=1  (the whole log: $log)"
+	{ kmake "$tree" "$out" $(og_flags) ${gcov:+"$gcov"} vmlinux 2>&1 && : > "$done"; } | tee "$log" | show
+	if [ ! -f "$done" ]; then
+		cause=$(grep -m1 -E 'error:|Error |undefined reference' "$log" || tail -n 1 "$log")
+		die $EX_BUILD "the kernel does not build" "${cause:-make was killed}" "make build V=1  (the whole log: $log)"
 	fi
 	# The environment that kbuild gives to its sub-makes, for the short way.
-	# shellcheck disable=SC2016 # make expands it
-	# shellcheck disable=SC2016,SC2046
+	# shellcheck disable=SC2016,SC2046 # make expands it; words
 	kmake "$tree" "$out" $(og_flags) --eval='mmuml-env: ; @env -0 > $(objtree)/.build.env' mmuml-env >/dev/null 2>&1 ||
 		rm -f "$out/.build.env"
-	if [ -n "$(find "$out/.config" -newer "$out/compile_commands.json" 2>&1)" ]; then
-		# With the same flags: kbuild would compile each object again that has others. Tools want the compiler, not ccache.
-		# shellcheck disable=SC2046 # words
-		{ kmake "$tree" "$out" $(og_flags) ${gcov:+"$gcov"} -s compile_commands.json &&
-			sed -i "s|\"command\": \"$TOP/scripts/cc.sh |\"command\": \"|" "$out/compile_commands.json"; } >/dev/null 2>&1 || true
+}
+
+# compile_commands.json for editors: the compiler's own command lines, without what stands before the compiler here.
+# kbuild's .cmd files, of which they are made, stay as they are; and with the flags of the build, or kbuild would compile
+# each object again that has others.
+for_editors()
+{
+	json=$out/compile_commands.json
+	# shellcheck disable=SC2046 # words
+	if [ -n "$(find "$out/.config" -newer "$json" 2>&1)" ] &&
+	   ! kmake "$tree" "$out" $(og_flags) ${gcov:+"$gcov"} -s compile_commands.json >"$out/editors.log" 2>&1; then
+		say NOTE "no $json: $(head -n 1 "$out/editors.log")"
+		rm -f "$json"
+	elif grep -qm1 '/scripts/cc\.sh ' "$json"; then
+		sed 's|"command": "[^" ]*/scripts/cc\.sh \(ccache \)\{0,1\}|"command": "|' "$json" > "$json.tmp"
+		mv "$json.tmp" "$json"
 	fi
-}
-
-# The top directories of the changed files, if only sources of objects changed for which that is all kbuild would find out.
-changed_dirs()
-{
-	# No pipe behind the loop: its status would be lost, and with it what is not to be done the short way.
-	all=$(while read -r f; do
-		case $f in
-		../mm/*.c | ../fs/*.c | ../kernel/*.c | ../lib/*.c | ../block/*.c | ../io_uring/*.c | ../ipc/*.c) ;;
-		*) exit 1 ;;
-		esac
-		obj=${f#../}
-		obj=${obj%.c}.o
-		[ -f "$out/$obj" ] && [ -f "$tree/${f#../}" ] || exit 1
-		echo "${obj%%/*}"
-	done < "$out/.changed") || return 1
-	echo "$all" | sort -u
-}
-
-# What the top Makefile does once the directories are done, without its look at all the others: their inputs are as
-# they were. The archives are lists of names; a member's size in them must be right.
-short_script()
-{
-	echo 'set -e'
-	quoted=${gcov:+"'$gcov'"}
-	for d in $1; do
-		echo "make $quoted -f ../scripts/Makefile.build obj=$d need-builtin=1 need-modorder="
-	done
-	for a in built-in.a built-in-fixup.a vmlinux.a; do
-		[ ! -f "$out/.$a.cmd" ] || "$fresh" command "$out" $a || return 1
-	done
-	for step in vmlinux_o modpost vmlinux; do
-		echo "make -f ../scripts/Makefile.$step"
-	done
 }
 
 # The compiler's warnings about the sources as they are: what this build said instead of what an older one said about
@@ -136,41 +114,36 @@ keep_warnings()
 	mv "$out/warnings.tmp" "$out/warnings"
 }
 
-# Build the directories of the changed files and link; false if it has to be done the long way.
-short()
-{
-	dirs=$(changed_dirs) || return 1
-	[ -n "$dirs" ] && [ -f "$out/.build.env" ] || return 1
-	short_script "$dirs" > "$out/.build.short" || return 1
-	touch "$out/.build.began"
-	flags="rR --no-print-directory --include-dir=$TOP/$tree"
-	(cd "$out" && xargs -0 -a .build.env sh -c "exec env -i \"\$@\" MAKEFLAGS='$flags' MFLAGS= MAKELEVEL=1 \
-		MAKEOVERRIDES= sh .build.short" sh) > "$out/build.log" 2>&1 || return 1
-	grep --line-buffered -vE '^make(\[[0-9]+\])?: |^  (CALL|DESCEND|AR) ' "$out/build.log" | show
-}
-
 build()
 {
 	OG_GOOD=${OG-}
-	gcov=$(instrument) || exit $?
+	gcov=$(instrument)
 	key=$(build_key)
 	changed=0
 	"$fresh" check "$out" > "$out/.changed" || changed=$?
 	if [ "$(cat "$out/.build.key" 2>/dev/null)" = "$key" ]; then
 		[ $changed != 0 ] || return 0
-		if [ -n "${OG-}" ]; then
+		# 1 says that something changed, and what; any other code that it is not known.
+		if [ -z "${OG-}" ] && [ $changed = 1 ] && scripts/build/short.sh "$tree" "$profile" "$gcov"; then
+			grep -v '^  AR ' "$out/build.log" | show
+		else
 			og_try
 			whole
-		else
-			short || whole
 		fi
 	else
 		og_try
 		whole
 	fi
+	for_editors
 	keep_warnings
 	"$fresh" record "$out" "$out/.build.began"
 	echo "$key" > "$out/.build.key"
 }
 
+if [ "${3-}" = --from ]; then
+	if [ ! -f "$out/.config.key" ] && [ -f "$4/build-$profile/.build.key" ] && [ "$4" != "$tree" ]; then
+		scripts/build/clone.sh "$4" "$tree" "build-$profile"
+	fi
+	exit 0
+fi
 one_at_a_time "build-$profile" build

@@ -21,10 +21,16 @@ fragments()
 	[ -f "uml-config/profiles/$profile" ] ||
 		die $EX_USAGE "no profile named $profile" "there is no uml-config/profiles/$profile" \
 		    "make run PROFILE=fast  (profiles: $(profiles))"
-	sed 's/#.*//; /^$/d' "uml-config/profiles/$profile" | while read -r f; do
+	named=$(sed 's/#.*//; /^$/d' "uml-config/profiles/$profile")
+	[ -n "$named" ] || die $EX_CONFIG "profile $profile names no fragment" "uml-config/profiles/$profile is empty" \
+			       "ls uml-config/fragments"
+	for f in $named; do
 		[ -f "uml-config/fragments/$f.config" ] ||
 			die $EX_CONFIG "no fragment $f" "uml-config/profiles/$profile names it" "ls uml-config/fragments"
 		echo "uml-config/fragments/$f.config"
+	done
+	for f; do
+		[ -r "$f" ] || die $EX_CONFIG "no fragment $f" "it cannot be read" "ls -l $f"
 	done
 }
 
@@ -143,7 +149,7 @@ make_config()
 	echo "$key $(kconfig_files)" > "$out/.config.key"
 }
 
-files=$(fragments) || exit $?
+files=$(fragments "$@")
 # shellcheck disable=SC2086
 key=$({ cat $files "$@"; echo "${CC-} ${LLVM-}"; } | sha256sum | cut -c1-40)
 mkdir -p "$out"

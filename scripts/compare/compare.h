@@ -153,7 +153,16 @@ struct compare {
 	long lines_ran, lines_all;	/* changed lines that ran, of those that could; -1 if unknown */
 };
 
+/* Whether that is the status of a test that passed; NULL is none. */
+bool status_passed(const char *status);
 /* Print the report, write it to the directory; the exit code. */
 int compare_report(struct compare *c);
+
+/* ---- counters.c ---- */
+
+/* A table of what differs in the tests of @names that passed on both sides, into @b; a row of JSON each into @out. */
+void report_counters(const struct compare *c, json_t *names, struct buf *b, json_t *out);
+/* { "min", "median", "max", "n" } */
+json_t *stat_json(struct stat_of s);
 
 #endif

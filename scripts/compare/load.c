@@ -23,13 +23,52 @@ static json_t *load(const char *dir, const char *name)
 	return j;
 }
 
-void side_add(struct side *s, const char *dir)
+/* The N of console-N.log; console.log is the first. */
+static long console_nr(const char *path)
+{
+	const char *dash = strrchr(path, '-'), *slash = strrchr(path, '/');
+
+	return dash && (!slash || dash > slash) ? strtol(dash + 1, NULL, 10) : 0;
+}
+
+static int by_console(const void *a, const void *b)
+{
+	long x = console_nr(*(char *const *)a), y = console_nr(*(char *const *)b);
+
+	return (x > y) - (x < y);
+}
+
+/* All console logs of the run, in the order of its kernels. A kernel that died in the middle of a line does not end the first
+ * line of the next one, and a byte 0 does not end the text. */
+static void add_consoles(struct buf *to, const char *dir)
 {
 	char *pattern = xasprintf("%s/console*.log", dir);
+	glob_t g;
+
+	if (!glob(pattern, GLOB_NOSORT, NULL, &g)) {
+		qsort(g.gl_pathv, g.gl_pathc, sizeof(*g.gl_pathv), by_console);
+		for (size_t i = 0; i < g.gl_pathc; i++) {
+			size_t len = 0;
+			char *text = read_whole(g.gl_pathv[i], &len);
+
+			for (char *zero; text && (zero = memchr(text, '\0', len));)
+				*zero = '?';
+			if (text)
+				buf_add(to, text, len);
+			if (len && text[len - 1] != '\n')
+				buf_add(to, "\n", 1);
+			free(text);
+		}
+		globfree(&g);
+	}
+	free(pattern);
+}
+
+void side_add(struct side *s, const char *dir)
+{
 	json_t *results = load(dir, "results.json"), *tests = json_object(), *t;
 	int n = s->n++;
 	size_t i;
-	glob_t g;
 
 	if (s->n > MAX_RUNS)
 		die(EX_USAGE, "make compare REPEAT=5", NULL, "more than %d runs of one side", MAX_RUNS);
@@ -39,18 +78,7 @@ void side_add(struct side *s, const char *dir)
 	json_array_foreach(json_object_get(results, "tests"), i, t)
 		json_object_set(tests, json_string_value(json_object_get(t, "name")), t);
 	s->tests[n] = tests;
-	if (!glob(pattern, 0, NULL, &g)) {
-		for (i = 0; i < g.gl_pathc; i++) {
-			size_t len;
-			char *text = read_whole(g.gl_pathv[i], &len);
-
-			if (text)
-				buf_add(&s->console[n], text, len);
-			free(text);
-		}
-		globfree(&g);
-	}
-	free(pattern);
+	add_consoles(&s->console[n], dir);
 }
 
 struct function {
@@ -127,15 +155,15 @@ json_t *side_test(const struct side *s, int run, const char *test)
 	return json_object_get(s->tests[run], test);
 }
 
-/* The graver, the larger. */
+/* The graver, the larger; a word that is not known is no better than any. */
 static int gravity(const char *status)
 {
 	static const char *const order[] = { "PASS", "SKIP", "NOTRUN", "FAIL", "TIMEOUT", "CRASH" };
+	size_t i = 0;
 
-	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
-		if (!strcmp(order[i], status))
-			return i;
-	return 0;
+	while (i < sizeof(order) / sizeof(order[0]) && strcmp(order[i], status))
+		i++;
+	return i;
 }
 
 const char *side_status(const struct side *s, const char *test, const char **reason)
@@ -148,6 +176,9 @@ const char *side_status(const struct side *s, const char *test, const char **rea
 		json_t *t = side_test(s, i, test);
 		const char *status = json_string_value(json_object_get(t, "status"));
 
+		/* A test that is listed and has no status did not come to one. */
+		if (t && !status)
+			status = "NOTRUN";
 		if (!status || (worst && gravity(status) <= gravity(worst)))
 			continue;
 		worst = status;

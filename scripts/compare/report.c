@@ -9,16 +9,7 @@
 
 #include "compare.h"
 
-#define COUNTER_ROWS	24	/* in the text; all are in the JSON, and in the text with V=1 */
-#define SCORE_MIN	10	/* of a row in the text while runs are too few to tell what varies by itself */
-#define RUNS_ENOUGH	3
 #define LOG_LINES	20
-
-struct row {
-	const char *test, *counter;
-	struct stat_of v[2];
-	double score;		/* how much it says: the difference against what chance does to a count of that size */
-};
 
 struct tally {
 	int same, fixed, broken, fresh, promised, pass, skip;
@@ -35,7 +26,7 @@ static bool bad(const char *status)
 	return status && strcmp(status, "PASS") && strcmp(status, "SKIP");
 }
 
-static bool passed(const char *status)
+bool status_passed(const char *status)
 {
 	return status && !strcmp(status, "PASS");
 }
@@ -43,9 +34,9 @@ static bool passed(const char *status)
 /* What became of a test. A pass that is a skip now is a loss too: nothing shows the effect any more. */
 static const char *verdict(const char *base, const char *changed)
 {
-	if (passed(base))
-		return passed(changed) ? "same" : "BROKEN";
-	if (passed(changed))
+	if (status_passed(base))
+		return status_passed(changed) ? "same" : "BROKEN";
+	if (status_passed(changed))
 		return bad(base) ? "FIXED" : "new";
 	if (!bad(base) && bad(changed))
 		return "BROKEN";
@@ -113,7 +104,7 @@ static void report_tests(const struct compare *c, json_t *names, struct tally *n
 		n->fixed += !strcmp(what, "FIXED");
 		n->broken += !strcmp(what, "BROKEN");
 		n->fresh += !strcmp(what, "new");
-		n->pass += passed(status[CHANGED]);
+		n->pass += status_passed(status[CHANGED]);
 		n->skip += status[CHANGED] && !strcmp(status[CHANGED], "SKIP");
 		json_array_append_new(out, json_pack("{s:s, s:s?, s:s?, s:s, s:s?, s:s?}", "name", name, "base", status[BASE],
 			"changed", status[CHANGED], "verdict", what, "base_reason", why[BASE], "changed_reason", why[CHANGED]));
@@ -128,152 +119,6 @@ static void report_tests(const struct compare *c, json_t *names, struct tally *n
 	if (n->promised)
 		buf_printf(b, ", %d broken as promised", n->promised);
 	buf_printf(b, " (%d pass, %d skip)\n", n->pass, n->skip);
-}
-
-/* ---- counters ---- */
-
-/* All names of counters that a test has on either side. */
-static json_t *counter_names(const struct compare *c, const char *test)
-{
-	json_t *names = json_object(), *v;
-	const char *key;
-
-	for (int s = 0; s < 2; s++)
-		for (int i = 0; i < c->side[s].n; i++)
-			json_object_foreach(json_object_get(side_test(&c->side[s], i, test), "counters"), key, v)
-				json_object_set_new(names, key, json_true());
-	return names;
-}
-
-static void add_row(struct row **rows, int *n, struct row r)
-{
-	double d = r.v[CHANGED].median - r.v[BASE].median;
-
-	if (*n % 1024 == 0) {
-		*rows = realloc(*rows, (*n + 1024) * sizeof(**rows));
-		if (!*rows)
-			die(EX_HOST, NULL, NULL, "out of memory");
-	}
-	r.score = d * d / (fabs(r.v[BASE].median) + fabs(r.v[CHANGED].median) + 1);
-	(*rows)[(*n)++] = r;
-}
-
-/* The rows that differ, of tests that ended alike; @all counts the others too. */
-static struct row *counter_rows(const struct compare *c, json_t *names, json_t *keep, int *n, int *all)
-{
-	struct row *rows = NULL;
-	json_t *v, *unused;
-	size_t i;
-
-	*n = *all = 0;
-	json_array_foreach(names, i, v) {
-		const char *test = json_string_value(v), *counter;
-		const char *base = side_status(&c->side[BASE], test, NULL);
-		const char *changed = side_status(&c->side[CHANGED], test, NULL);
-		json_t *counters;
-
-		if (!passed(base) || !passed(changed))
-			continue;
-		counters = counter_names(c, test);
-		json_array_append_new(keep, counters);
-		json_object_foreach(counters, counter, unused) {
-			struct row r = { .test = test, .counter = counter };
-
-			for (int s = 0; s < 2; s++)
-				side_counter(c->side, s, test, counter, &r.v[s]);
-			(*all)++;
-			if (r.v[BASE].median != r.v[CHANGED].median)
-				add_row(&rows, n, r);
-		}
-	}
-	return rows;
-}
-
-static int by_score(const void *a, const void *b)
-{
-	const struct row *p = a, *q = b;
-
-	if (p->score != q->score)
-		return p->score < q->score ? 1 : -1;
-	return strcmp(p->test, q->test) ? strcmp(p->test, q->test) : strcmp(p->counter, q->counter);
-}
-
-static char *plain(double v)
-{
-	return v == floor(v) && fabs(v) < 1e15 ? xasprintf("%.0f", v) : xasprintf("%.1f", v);
-}
-
-static void counter_line(struct buf *b, const struct row *r)
-{
-	double base = r->v[BASE].median, changed = r->v[CHANGED].median;
-	char *sb = plain(base), *sc = plain(changed), *d = plain(fabs(changed - base));
-	char *ratio = base > 0 ? xasprintf("%.3g", changed / base) : xasprintf("-");
-
-	if (strlen(r->counter) > 35)
-		buf_printf(b, "    %s\n    %-35s", r->counter, "");
-	else
-		buf_printf(b, "    %-35s", r->counter);
-	buf_printf(b, " %10s %10s %c%-9s %7s\n", sb, sc, changed < base ? '-' : '+', d, ratio);
-	if (r->v[BASE].min != r->v[BASE].max || r->v[CHANGED].min != r->v[CHANGED].max)
-		buf_printf(b, "      min..max: base %.10g..%.10g, changed %.10g..%.10g\n", r->v[BASE].min, r->v[BASE].max,
-			   r->v[CHANGED].min, r->v[CHANGED].max);
-	free(sb);
-	free(sc);
-	free(d);
-	free(ratio);
-}
-
-/* Not for the text: the zones' counts repeat the nodes', everything that runs moves the free pages, and what varies from run
- * to run as much as from side to side says nothing; nor does a small difference as long as that is not known, or a time. */
-static bool dull(const struct row *r)
-{
-	if (!strncmp(r->counter, "vmstat:nr_zone_", 15) || !strcmp(r->counter, "vmstat:nr_free_pages"))
-		return true;
-	if (r->v[BASE].n < RUNS_ENOUGH)
-		return r->score < SCORE_MIN || !strncmp(r->counter, "hold:", 5);
-	return r->v[BASE].min <= r->v[CHANGED].max && r->v[CHANGED].min <= r->v[BASE].max;
-}
-
-static json_t *three(struct stat_of s)
-{
-	return json_pack("{s:f, s:f, s:f, s:i}", "min", s.min, "median", s.median, "max", s.max, "n", s.n);
-}
-
-static void report_counters(const struct compare *c, json_t *names, struct buf *b, json_t *out)
-{
-	json_t *keep = json_array();
-	int n, all, top = 0, most = c->verbose ? 1 << 30 : COUNTER_ROWS;
-	struct row *rows = counter_rows(c, names, keep, &n, &all);
-	bool *printed = xcalloc(n + 1, sizeof(*printed));
-
-	if (n)
-		qsort(rows, n, sizeof(*rows), by_score);
-	buf_printf(b, "\nCounters, medians of %d run(s)          %10s %10s %-10s %7s\n", c->side[BASE].n, "base", "changed",
-		   "difference", "ratio");
-	for (int i = 0; i < n; i++)
-		json_array_append_new(out, json_pack("{s:s, s:s, s:o, s:o, s:f, s:o}", "test", rows[i].test, "counter",
-			rows[i].counter, "base", three(rows[i].v[BASE]), "changed", three(rows[i].v[CHANGED]), "difference",
-			rows[i].v[CHANGED].median - rows[i].v[BASE].median, "ratio", rows[i].v[BASE].median ?
-			json_real(rows[i].v[CHANGED].median / rows[i].v[BASE].median) : json_null()));
-	for (int i = 0; i < n && top < most; i++)
-		if (c->verbose || !dull(&rows[i]))
-			rows[top++] = rows[i];
-	/* Test by test, in the order of the largest row of each. */
-	for (int i = 0; i < top; i++) {
-		if (printed[i])
-			continue;
-		buf_printf(b, "  %s\n", rows[i].test);
-		for (int j = i; j < top; j++) {
-			if (printed[j] || strcmp(rows[j].test, rows[i].test))
-				continue;
-			counter_line(b, &rows[j]);
-			printed[j] = true;
-		}
-	}
-	buf_printf(b, "  %d of %d differ%s\n", n, all, top < n ? "; shown are the largest, report.json has all" : "");
-	free(rows);
-	free(printed);
-	json_decref(keep);
 }
 
 /* ---- logs, size, time ---- */
@@ -340,22 +185,31 @@ static void report_logs(const struct compare *c, struct buf *b, json_t *out)
 static struct stat_of seconds(const struct side *s, const char *key)
 {
 	double v[MAX_RUNS];
+	int n = 0;
 
-	for (int i = 0; i < s->n; i++)
-		v[i] = json_number_value(json_object_get(s->results[i], key));
-	return stat_of(v, s->n);
+	for (int i = 0; i < s->n; i++) {
+		json_t *time = json_object_get(s->results[i], key);
+
+		if (json_is_number(time))
+			v[n++] = json_number_value(time);
+	}
+	return stat_of(v, n);
 }
 
 static void time_line(const struct compare *c, const char *what, const char *key, struct buf *b, json_t *out)
 {
 	struct stat_of t[2] = { seconds(&c->side[BASE], key), seconds(&c->side[CHANGED], key) };
 
+	if (!t[BASE].n || !t[CHANGED].n) {
+		buf_printf(b, "%s: not known\n", what);
+		return;
+	}
 	buf_printf(b, "%s: base %.2fs, changed %.2fs, %+.1f%% (noisy)\n", what, t[BASE].median, t[CHANGED].median,
 		   percent(t[BASE].median, t[CHANGED].median));
 	if (t[BASE].n > 1)
 		buf_printf(b, "  min..max: base %.2f..%.2f, changed %.2f..%.2f\n", t[BASE].min, t[BASE].max, t[CHANGED].min,
 			   t[CHANGED].max);
-	json_object_set_new(out, key, json_pack("{s:o, s:o}", "base", three(t[BASE]), "changed", three(t[CHANGED])));
+	json_object_set_new(out, key, json_pack("{s:o, s:o}", "base", stat_json(t[BASE]), "changed", stat_json(t[CHANGED])));
 }
 
 static void report_sizes(const struct compare *c, struct buf *b, json_t *out)
@@ -391,8 +245,8 @@ static void report_shows(const struct expect *e, struct tally *n, struct buf *b,
 			buf_printf(b, "        line %d: %s\n", s->line, s->why);
 		json_array_append_new(out, json_pack("{s:o, s:i, s:b, s:o, s:o, s:s?}", "relation",
 			json_sprintf("show %s %s", s->counter, s->test), "line", s->line, "holds", s->known,
-			"base", s->known ? three(s->v[BASE]) : json_null(),
-			"changed", s->known ? three(s->v[CHANGED]) : json_null(), "why", s->why));
+			"base", s->known ? stat_json(s->v[BASE]) : json_null(),
+			"changed", s->known ? stat_json(s->v[CHANGED]) : json_null(), "why", s->why));
 	}
 }
 
@@ -499,15 +353,19 @@ static int no_result(const struct compare *c, struct buf *b)
 	for (int s = 0; s < 2; s++) {
 		for (int i = 0; i < c->side[s].n; i++) {
 			int code = json_integer_value(json_object_get(c->side[s].results[i], "exit"));
-			json_t *t;
+			const char *said;
 			size_t k, ran = 0;
+			json_t *t;
 
-			json_array_foreach(json_object_get(c->side[s].results[i], "tests"), k, t)
-				ran += strcmp(json_string_value(json_object_get(t, "status")), "NOTRUN") != 0;
+			json_array_foreach(json_object_get(c->side[s].results[i], "tests"), k, t) {
+				const char *status = json_string_value(json_object_get(t, "status"));
+
+				ran += status && strcmp(status, "NOTRUN");
+			}
 			if (ran && code != EX_INTERRUPTED)
 				continue;
-			buf_printf(b, "\nNO RESULT on the %s side: %s\n", c->side[s].word,
-				   json_string_value(json_object_get(c->side[s].results[i], "verdict")));
+			said = json_string_value(json_object_get(c->side[s].results[i], "verdict"));
+			buf_printf(b, "\nNO RESULT on the %s side: %s\n", c->side[s].word, said ? said : "the run has no verdict");
 			return code ? code : EX_FAIL;
 		}
 	}

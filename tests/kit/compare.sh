@@ -217,6 +217,8 @@ empty_series()
 	says "A= and B= go together"
 	expect 2 compare A=none B=none
 	says "the two sides" "same"
+	expect 2 compare S="$CHANGE" REPEAT=often
+	says "REPEAT=often is no number of runs"
 }
 
 # Two changes that touch the same line; a series made for another kernel.
@@ -288,6 +290,180 @@ interrupted_copy()
 	mkdir "$mine/build-fast.tmp"
 	expect 0 compare S="$CHANGE" T=mremap.move.arrives-page
 	[ ! -d "$mine/build-fast.tmp" ]
+}
+
+# a_cp: a directory for the front of PATH, with a cp to which the disk is full when it copies a build directory.
+a_cp()
+{
+	rm -rf "${CHECK:?}/bin"
+	mkdir -p "$CHECK/bin"
+	cat > "$CHECK/bin/cp" <<-'EOF'
+	#!/bin/sh
+	for last; do :; done
+	case $last in
+	*/build-fast.tmp)
+		mkdir -p "$last/mm"
+		echo "cp: error writing '$last/vmlinux': No space left on device" >&2
+		exit 1 ;;
+	esac
+	exec /bin/cp "$@"
+	EOF
+	chmod 755 "$CHECK/bin/cp"
+}
+
+# What is half there is not there, and the comparison does not go on with it.
+copy_that_fails()
+{
+	fresh_change
+	counting_patch "$CHANGE/0001-count.patch"
+	mine=build/trees/$(S=default,$CHANGE scripts/tree.sh --name)
+	rm -rf "$mine/build-fast"
+	a_cp
+	expect 3 compare S="$CHANGE" T=mremap.move.arrives-page PATH="$CHECK/bin:$PATH"
+	says "build-fast cannot be copied to $mine/build-fast" "No space left on device" "try:" "stays; again: scripts/compare/one.sh"
+	[ ! -e "$mine/build-fast" ] && [ ! -e "$mine/build-fast.tmp" ]
+	# The files of the comparison are there: it goes on where it stood.
+	work=$(sed -n 's/.*again: scripts.compare.one\.sh //p' "$CHECK/got")
+	expect 0 scripts/compare/one.sh "$work"
+	says "COPY    $mine/build-fast" "mmuml: PASS compare change"
+	rm -rf "${work%/*}"
+}
+
+# small_sides: two trees of one file each, and what the stages before lines.sh would have left, in $CHECK/work/1.
+small_sides()
+{
+	rm -rf "$CHECK/work"
+	mkdir -p "$CHECK/work/1" "$CHECK/work/base/mm"
+	echo "int a;" > "$CHECK/work/base/mm/a.c"
+	git -C "$CHECK/work/base" init -q
+	git -C "$CHECK/work/base" add mm
+	git -C "$CHECK/work/base" -c user.name=u -c user.email=u@localhost commit -qm one
+	git clone -q "$CHECK/work/base" "$CHECK/work/changed"
+	printf 'int b;\nint c;\n' >> "$CHECK/work/changed/mm/a.c"
+	for side in base changed; do
+		mkdir "$CHECK/work/$side/build-fast"
+		echo "1 1 0 ../mm/a.c" > "$CHECK/work/$side/build-fast/.inputs"
+		echo "no kernel" > "$CHECK/work/$side/build-fast/vmlinux"
+	done
+	echo "REPEAT 1" > "$CHECK/work/asked"
+	printf '%s\n' "base none" "changed x" "name x" "profile fast" "tests kit.*" "tree.base $CHECK/work/base" \
+		"tree.changed $CHECK/work/changed" > "$CHECK/work/1/what"
+}
+
+# The changed lines and their code are known, or it is said why not.
+lines_or_an_error()
+{
+	small_sides
+	expect 3 scripts/compare/lines.sh "$CHECK/work/1"
+	says "the changed lines are not found in $CHECK/work/base/build-fast/vmlinux" "has no debug information" "try:"
+	# One that says nothing.
+	mkdir -p "$CHECK/work/b/host"
+	printf '#!/bin/sh\nkill -SEGV $$\n' > "$CHECK/work/b/host/mmuml-probe"
+	chmod 755 "$CHECK/work/b/host/mmuml-probe"
+	expect 3 env BUILD="$CHECK/work/b" scripts/compare/lines.sh "$CHECK/work/1"
+	says "mmuml-probe ended with 139"
+	[ ! -s "$CHECK/work/1/code.base" ]
+	printf '#!/bin/sh\nsed s/^/10/\n' > "$CHECK/work/b/host/mmuml-probe"
+	expect 0 env BUILD="$CHECK/work/b" scripts/compare/lines.sh "$CHECK/work/1"
+	same "$(cat "$CHECK/work/1/lines.changed" "$CHECK/work/1/code.changed" "$CHECK/work/1/idle" | tr '\n' ' ')" \
+	     "mm/a.c:2 mm/a.c:3 10mm/a.c:2 10mm/a.c:3 " "lines, and their code"
+	# No record of what the kernel was built from says nothing about what goes into it.
+	echo "1 1 0 ../mm/a.cc" > "$CHECK/work/base/build-fast/.inputs"
+	echo "1 1 0 ../mm/a.cc" > "$CHECK/work/changed/build-fast/.inputs"
+	expect 0 env BUILD="$CHECK/work/b" scripts/compare/lines.sh "$CHECK/work/1"
+	in_file "no file that the change touches is compiled" "$CHECK/work/1/idle"
+	rm "$CHECK/work/changed/build-fast/.inputs"
+	expect 2 env BUILD="$CHECK/work/b" scripts/compare/lines.sh "$CHECK/work/1"
+	says "$CHECK/work/changed/build-fast is not built"
+}
+
+# What a run directory lacks or has too much of is said, and hides nothing else.
+odd_run_directories()
+{
+	rm -rf "$CHECK/work"
+	mkdir -p "$CHECK/work/a" "$CHECK/work/b"
+	cd "$CHECK/work" || return
+	for side in a b; do
+		echo '{}' > $side/manifest.json
+		echo start > $side/console.log
+	done
+	cat > a/results.json <<-'EOF'
+	{ "exit": 0, "tests": [ { "name": "x.y.a", "status": "PASS" }, { "name": "x.y.b", "status": "PASS" },
+	  { "status": "PASS" }, { "name": "x.y.c", "status": "PASS" } ] }
+	EOF
+	cat > b/results.json <<-'EOF'
+	{ "tests": [ { "name": "x.y.a", "status": "PASS" }, { "name": "x.y.b" }, { "name": "x.y.c", "status": "UNHEARD" } ] }
+	EOF
+	printf two > b/console-2.log
+	printf 'ten\n\000\nlast\n' > b/console-10.log
+	printf 'three\n' > b/console-3.log
+	compare=$TOP/build/host-asan/mmuml-compare
+	expect 1 "$compare" --base a --changed b --name odd
+	says "BROKEN   x.y.b" "BROKEN   x.y.c" "UNHEARD" "of 3 tests: 0 FIXED, 2 BROKEN, 0 new, 1 same" "Boot: not known" "Tests: not known"
+	same "$(sed -n 's/^  + //p' "$CHECK/got" | tr '\n' ' ')" "two three ten ? last " "lines of the consoles"
+	# The worst of several runs, known or not.
+	sed 's/UNHEARD/PASS/' b/results.json > results && mkdir c && cp b/manifest.json c/ && mv results c/results.json
+	expect 1 "$compare" --base a --base a --changed c --changed b --name odd
+	says "BROKEN   x.y.c"
+	# Nothing at all.
+	echo '{}' > b/results.json
+	expect 1 "$compare" --base a --changed b --name odd
+	says "NO RESULT on the changed side: the run has no verdict"
+	echo '{' > b/results.json
+	expect 2 "$compare" --base a --changed b --name odd
+	says "b/results.json cannot be read"
+}
+
+# Each step is what one commit does to its own first parent: with a branch that was merged after two other commits, not what
+# lies between two commits that happen to follow each other in a list.
+steps_over_a_merge()
+{
+	user_tree
+	theirs() { git -C "$CHECK/linux" -c user.name=u -c user.email=u@localhost "$@"; }
+	commit() { echo "/* $1 */" >> "$CHECK/linux/$2"; theirs commit -qam "$1"; }
+	base=$(theirs rev-parse HEAD)
+	theirs checkout -q -b topic
+	commit t1 mm/mremap.c
+	commit t2 mm/mremap.c
+	theirs checkout -q --detach "$base"
+	commit m1 mm/rmap.c
+	commit m2 mm/rmap.c
+	theirs merge -q --no-ff -m merged topic
+	expect 0 env LINUX="$CHECK/linux" S="git:$base..HEAD" EACH=1 scripts/compare/plan.sh "$CHECK/work"
+	subjects=
+	while IFS='	' read -r one other _ _ step; do
+		[ "$step" = step ] || continue
+		subjects="$subjects $(theirs log -1 --format=%s "${other#git:}")"
+		same "$(theirs diff "${one#git:}" "${other#git:}" | cksum)" \
+		     "$(theirs show --format= -m --first-parent "${other#git:}" | cksum)" "the diff of a step and that of its commit"
+	done < "$CHECK/work/plan"
+	same "$subjects" " m1 m2 merged" "the steps"
+	same "$(tail -n 1 "$CHECK/work/plan" | cut -f1,2,5)" "$(printf 'git:%s\tgit:HEAD\t-' "$base")" "the whole at the end"
+	expect 2 env LINUX="$CHECK/linux" S="git:$base..nowhere" EACH=1 scripts/compare/plan.sh "$CHECK/work"
+	says "no commits in $base..nowhere"
+}
+
+# A killed comparison leaves no kernel running.
+ends_when_told()
+{
+	STARTED=0 A=none B=default T='kit.hang.*' SCALE=10 SEED=$$ scripts/compare.sh >"$CHECK/said" 2>&1 & pid=$!
+	for _ in $(seq 1200); do
+		! grep -q 'both sides at once' "$CHECK/said" || break
+		sleep 0.1
+	done
+	sleep 1
+	mine=$(pgrep -fc -- "--see[d] $$ ") || true
+	kill -TERM $pid
+	code=0
+	wait $pid || code=$?
+	same "$code" 130 "exit code"
+	[ "$mine" -ge 1 ] || { cat "$CHECK/said"; echo "no run to be killed"; return 1; }
+	for _ in $(seq 50); do
+		pgrep -f -- "--see[d] $$ " >/dev/null || return 0
+		sleep 0.1
+	done
+	echo "a runner is left"
+	return 1
 }
 
 git_range()
@@ -385,6 +561,11 @@ compare_cases()
 	t compare.no_code no_compiled_file
 	t compare.never_ran code_that_never_ran
 	t compare.interrupted interrupted_copy
+	t compare.copy_fails copy_that_fails
+	t compare.lines lines_or_an_error
+	t compare.odd_runs odd_run_directories
+	t compare.steps steps_over_a_merge
+	t compare.ends ends_when_told
 	t compare.git_range git_range
 	t change.new_export_import new_export_import
 	t change.bisect bisects

@@ -127,6 +127,71 @@ malformed_fragment()
 	says "not a setting: KSM yes please at uml-config/fragments/odd.config:4"
 }
 
+# A profile that names nothing is no kernel without options.
+hollow_profile()
+{
+	a_copy
+	echo "# nothing" > uml-config/profiles/hollow
+	expect 6 scripts/config.sh build/trees/default hollow
+	says "profile hollow names no fragment"
+	expect 6 scripts/config.sh build/trees/default fast no/such.config
+	says "no fragment no/such.config"
+}
+
+# A make that is killed with all that waits for it says nothing: that is no kernel that was built.
+make_is_killed()
+{
+	rm -rf "${CHECK:?}/bin"
+	mkdir -p "$CHECK/bin"
+	cat > "$CHECK/bin/make" <<-EOF
+	#!/bin/sh
+	[ -e "$CHECK/bin/killed" ] && exec /usr/bin/make "\$@"
+	: > "$CHECK/bin/killed"
+	kill -KILL \$PPID
+	EOF
+	chmod 755 "$CHECK/bin/make"
+	rm -f "$OUT/.build.key"
+	expect 7 env PATH="$CHECK/bin:$PATH" scripts/build.sh build/trees/default fast
+	says "the kernel does not build" "make was killed"
+	expect 0 scripts/build.sh build/trees/default fast
+}
+
+# The short way needs all that kbuild kept; what it does not find is left to kbuild.
+short_way_is_whole()
+{
+	tree=build/trees/default
+	touch $tree/mm/mremap.c
+	build/host/mmuml-fresh check "$OUT" > "$OUT/.changed" || true
+	cp -p "$OUT/.built-in.a.cmd" "$CHECK/cmd"
+	sed -i 's/^savedcmd_/lost_/' "$OUT/.built-in.a.cmd"
+	expect 1 scripts/build/short.sh $tree fast
+	cp -p "$CHECK/cmd" "$OUT/.built-in.a.cmd"
+	# As kernels before 6.2 keep it.
+	sed -i 's/^savedcmd_/cmd_/' "$OUT/.built-in.a.cmd"
+	expect 0 scripts/build/short.sh $tree fast
+	in_file built-in.a "$OUT/.build.short"
+	cp -p "$CHECK/cmd" "$OUT/.built-in.a.cmd"
+	expect 0 scripts/build.sh $tree fast
+}
+
+# Editors ask the compiler itself; kbuild's own records keep what was run.
+editors_get_the_compiler()
+{
+	json=$OUT/compile_commands.json
+	touch build/trees/default/mm/mremap.c
+	expect 0 scripts/build.sh build/trees/default fast
+	same "$(jq -r '.[].command' "$json" | cut -d' ' -f1 | sort -u)" gcc "what the commands begin with"
+	jq -r '.[] | select(.file | endswith("/mm/mremap.c")) | "cd \(.directory) && \(.command)"' "$json" |
+		sed 's/ -Wp,-MMD,[^ ]*//; s/ -c -o [^ ]* / -fsyntax-only /' > "$CHECK/check.sh"
+	in_file -fsyntax-only "$CHECK/check.sh"
+	expect 0 sh -eu "$CHECK/check.sh"
+	in_file scripts/cc.sh "$OUT/mm/.mremap.o.cmd"
+	# And when it is made anew.
+	touch "$OUT/.config"
+	expect 0 scripts/build.sh build/trees/default fast
+	same "$(jq -r '.[].command' "$json" | cut -d' ' -f1 | sort -u)" gcc "what the new commands begin with"
+}
+
 does_not_compile()
 {
 	tree=build/trees/default
@@ -315,8 +380,12 @@ stage_cases()
 	t config.lost_option lost_option
 	t config.contradiction contradiction
 	t config.malformed malformed_fragment
+	t config.hollow hollow_profile
 	t build.error does_not_compile
+	t build.killed make_is_killed
 	t build.short_ways short_ways_agree
+	t build.short_way_whole short_way_is_whole
+	t build.editors editors_get_the_compiler
 	t build.test_headers test_headers
 	t build.incbin incbin_is_seen
 }

@@ -1,0 +1,21 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Stage of make compare: bring the tree and the kernel of one side up to date.
+# usage: scripts/compare/side.sh WORK/N base|changed   -> TREE, TREE/build-PROFILE/vmlinux
+# What is not there yet is copied: the base from a tree that has been built, the changed side from the base, so that only the
+# changed objects are compiled. Both are left as make run S= uses them.
+set -eu
+. scripts/lib/kit.sh
+. scripts/compare/lib.sh
+
+use "$1" what resolve
+stack=$(ask "$2") tree=$(ask "tree.$2") profile=$(ask profile)
+if [ "$2" = base ]; then
+	from=$(donor "build-$profile/.build.key")
+else
+	from=$(ask tree.base)
+fi
+S=$stack FROM=$(basename "$from") scripts/tree.sh
+scripts/build.sh "$tree" "$profile" --from "$from"
+scripts/config.sh "$tree" "$profile"
+scripts/build.sh "$tree" "$profile"
