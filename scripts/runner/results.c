@@ -76,12 +76,18 @@ int results_code(const struct verdict *v)
 	return n.pass ? EX_PASS : EX_SKIP;
 }
 
-char *results_cause(const struct verdict *v, const struct cause *c)
+char *results_cause(const struct verdict *v, int cause)
 {
-	const char *how = c->status == ST_REPORT ? "crashed" : c->status == ST_TIMEOUT ? "timed out" : "failed";
-	const char *first = c->first < 0 ? "outside the tests" : v->plan.tests[c->first].name;
+	const struct cause *c = &v->causes[cause];
+	const char *how = c->status == ST_REPORT ? "crashed" : c->status == ST_TIMEOUT ? "timed out" : "failed", *reason = c->reason;
+	int first, n = cause_tests(v, cause, &first);
+	const struct test *t = first < 0 ? NULL : &v->plan.tests[first];
 
-	return xasprintf("%d tests %s: %s (first: %s)", c->tests, how, c->reason, first);
+	if (n < 2)
+		return NULL;
+	if (t)
+		results_status(v, t, &reason);
+	return xasprintf("%d tests %s: %s (first: %s)", n, how, reason ? reason : c->reason, t ? t->name : "outside the tests");
 }
 
 static void why(const struct verdict *v, const struct tally *n, int code, struct buf *b)
@@ -89,6 +95,7 @@ static void why(const struct verdict *v, const struct tally *n, int code, struct
 	const struct test *t = n->first_bad;
 	const char *reason = NULL;
 	int cause = t ? t->kept.cause : -1;
+	char *s;
 
 	if (t)
 		results_status(v, t, &reason);
@@ -96,9 +103,7 @@ static void why(const struct verdict *v, const struct tally *n, int code, struct
 		buf_printf(b, " (%s)", v->amended);
 	} else if (v->ended && !v->interrupted && !v->gave_up) {
 		buf_printf(b, " (%s)", v->ended);
-	} else if (cause >= 0 && v->causes[cause].tests > 1) {
-		char *s = results_cause(v, &v->causes[cause]);
-
+	} else if (cause >= 0 && (s = results_cause(v, cause))) {
 		buf_printf(b, " (%s%s%s)", s, v->gave_up ? "; " : "", v->gave_up ? v->ended : "");
 		free(s);
 	} else if (t && reason) {
@@ -289,10 +294,11 @@ static json_t *causes(const struct verdict *v)
 
 	for (int i = 0; i < v->n_causes; i++) {
 		const struct cause *c = &v->causes[i];
+		int first, n = cause_tests(v, i, &first);
 
 		json_array_append_new(all, json_pack("{s:o, s:s, s:i, s:i, s:o}", "reason", text(c->reason), "status",
-			status_word(c->status), "tests", c->tests, "boots", c->boots, "first",
-			c->first < 0 ? json_null() : text(v->plan.tests[c->first].name)));
+			status_word(c->status), "tests", n, "boots", c->boots, "first",
+			first < 0 ? json_null() : text(v->plan.tests[first].name)));
 	}
 	return all;
 }

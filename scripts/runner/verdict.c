@@ -390,8 +390,6 @@ static void begin_test(struct verdict *v, struct vboot *b, const char *name, dou
 	}
 	b->began = b->seen_result;
 	t = test_of(v, b->began);
-	if (t->now.cause >= 0)
-		v->causes[t->now.cause].tests--;
 	outcome_clear(&t->now);
 	t->began = b->since = t_now;
 	t->stage = TEST_RUNS;

@@ -41,7 +41,7 @@ struct cause {
 	char *reason;		/* of the first */
 	int first;		/* test, or -1: outside the tests */
 	enum status status;
-	int tests, boots;	/* that it failed, that it ended */
+	int boots;		/* that it ended */
 };
 
 /* What the console said in a stretch of time: during a test, or between two. */
@@ -148,6 +148,8 @@ bool verdict_wish(struct verdict *v, bool late, struct wish *w);
 
 /* "panic: mm/rmap.c:1234" from a report's words or, if they name no place, from its decoded stack; malloc'ed. */
 char *cause_reason(const struct verdict *v, const struct detector *by, const char *what, const char *trace);
+/* How many tests the cause @c has failed, each once, whatever the rounds; the first of them into @first, -1: none, or outside. */
+int cause_tests(const struct verdict *v, int c, int *first);
 /* Note that test @i (-1: none) ended like this in @b; the index of its cause. May set v->ended: it is enough. */
 int cause_note(struct verdict *v, int i, enum status status, const char *reason);
 /* A boot was ended by cause @cause. */
