@@ -36,8 +36,7 @@ struct tally results_tally(const struct verdict *v)
 		n.crash += s == ST_REPORT;
 		n.timeout += s == ST_TIMEOUT;
 		n.notrun += s == ST_NOTRUN;
-		if (went_wrong(s) && !n.first_bad)
-			n.first_bad = t;
+		n.running += t->stage == TEST_RUNS && !v->whole;
 	}
 	return n;
 }
@@ -90,35 +89,47 @@ char *results_cause(const struct verdict *v, int cause)
 	return xasprintf("%d tests %s: %s (first: %s)", n, how, reason ? reason : c->reason, t ? t->name : "outside the tests");
 }
 
+/* The first that is as bad as @s, a test or something outside, malloc'ed; NULL if there is none. */
+static char *first_of(const struct verdict *v, enum status s)
+{
+	for (int i = 0; i < v->plan.n; i++) {
+		const struct test *t = &v->plan.tests[i];
+		const char *reason;
+		char *several;
+
+		if (results_status(v, t, &reason) != s)
+			continue;
+		several = t->kept.cause < 0 ? NULL : results_cause(v, t->kept.cause);
+		return several ? several : reason ? xasprintf("%s: %s", t->name, reason) : xasprintf("%s", t->name);
+	}
+	for (int i = 0; i < v->n_outside; i++) {
+		const struct outside *o = &v->outside[i];
+
+		/* Where it is what the run ended with, that says it. */
+		if (o->status == s && !(v->ended && strstr(v->ended, o->reason)))
+			return xasprintf("%s: %s", o->where, o->reason);
+	}
+	return NULL;
+}
+
+/* In parentheses: the reason of the verdict, which is one as grave as the verdict itself, and why the run ended before its end. */
 static void why(const struct verdict *v, const struct tally *n, int code, struct buf *b)
 {
-	const struct test *t = n->first_bad;
-	const char *reason = NULL;
-	int cause = t ? t->kept.cause : -1;
-	char *s;
+	enum status s = worst(v, n);
+	char *first = went_wrong(s) ? first_of(v, s) : NULL;
+	const char *ended = v->interrupted ? NULL : v->ended;
 
-	if (t)
-		results_status(v, t, &reason);
-	if (v->amended && code == EX_FAIL && !t && !v->n_outside) {
-		buf_printf(b, " (%s)", v->amended);
-	} else if (v->ended && !v->interrupted && !v->gave_up) {
-		buf_printf(b, " (%s)", v->ended);
-	} else if (cause >= 0 && (s = results_cause(v, cause))) {
-		buf_printf(b, " (%s%s%s)", s, v->gave_up ? "; " : "", v->gave_up ? v->ended : "");
-		free(s);
-	} else if (t && reason) {
-		buf_printf(b, " (%s: %s%s%s)", t->name, reason, v->gave_up ? "; " : "", v->gave_up ? v->ended : "");
-	} else if (t) {
-		buf_printf(b, " (%s)", t->name);
-	} else if (v->n_outside) {
-		buf_printf(b, " (%s: %s)", v->outside[0].where, v->outside[0].reason);
-	}
+	if (!first && !ended && code == EX_FAIL)
+		ended = v->amended;
+	if (first || ended)
+		buf_printf(b, " (%s%s%s)", first ? first : "", first && ended ? "; " : "", ended ? ended : "");
+	free(first);
 }
 
 char *results_line(const struct verdict *v)
 {
 	struct tally n = results_tally(v);
-	int code = results_code(v), done = v->plan.n - n.notrun;
+	int code = results_code(v), done = v->plan.n - n.notrun - n.running;
 	struct buf b = { 0 };
 
 	buf_printf(&b, "mmuml: ");

@@ -7,7 +7,7 @@
 
 struct tally {
 	int pass, fail, skip, crash, timeout, notrun;
-	const struct test *first_bad;
+	int running;		/* of those that crashed: while the record is not whole */
 };
 
 struct tally results_tally(const struct verdict *v);
