@@ -268,7 +268,7 @@ static bool take_memcheck(struct verdict *v, struct vboot *b, int i)
 static void finish(struct verdict *v, struct vboot *b, int i, bool ended)
 {
 	struct test *t = test_of(v, i);
-	bool charged = take_memcheck(v, b, i), reported;
+	bool charged = take_memcheck(v, b, i) || t->now.reports.len, reported;
 	struct said *said = i < b->seen_console ? &b->of_test[i - b->first] : &b->said;
 
 	/* The console was done with it, its result never came: what was said in between is the nearest to a cause. */
@@ -801,6 +801,26 @@ static void judge_end(struct verdict *v, struct vboot *b, int status, double t_n
 	}
 }
 
+/* Put down with the run: what the test that ran would have come to is not known, but what was reported in it stays. */
+static void judge_stop(struct verdict *v, struct vboot *b)
+{
+	struct said *said;
+	int i;
+
+	b->seen_xml = b->end;
+	maybe_finish(v, b);
+	b->next = b->finished;
+	if (b->over)
+		return;
+	i = seen(b);
+	said = i < b->seen_console ? &b->of_test[i - b->first] : b->in_console == i ? &b->said : NULL;
+	if (i < b->end && b->began == i && (take_memcheck(v, b, i) || (said && said->by)))
+		finish(v, b, i, false);
+	else
+		close_report(v, b);
+	b->next = b->finished;
+}
+
 /* A soak has thousands of kernels. */
 static void forget_streams(struct vboot *b)
 {
@@ -824,7 +844,9 @@ static void take_exit(struct verdict *v, struct vboot *b, int status, double t_n
 		left_by_gdb(v, b);
 	else if (b->job == JOB_ORIGINS || b->job == JOB_ORIGINS_BOOT)
 		take_origins(v, b);
-	else if (judged(b) && !b->stopped)
+	else if (judged(b) && b->stopped)
+		judge_stop(v, b);
+	else if (judged(b))
 		judge_end(v, b, status, t_now);
 	if (judged(b))
 		take_outside(v, b);
@@ -928,12 +950,6 @@ static void take_amend(struct verdict *v, const char *data)
 	v->added = add;
 }
 
-static void take_stop(struct vboot *b)
-{
-	b->stopped = true;
-	b->over = true;
-}
-
 static void of_boot(struct verdict *v, struct vboot *b, const struct event *e)
 {
 	switch (e->kind) {
@@ -953,7 +969,7 @@ static void of_boot(struct verdict *v, struct vboot *b, const struct event *e)
 		b->limit = true;
 		break;
 	case EV_STOP:
-		take_stop(b);
+		b->stopped = true;
 		break;
 	case EV_EXIT:
 		take_exit(v, b, atoi(e->data), e->t);
@@ -961,7 +977,7 @@ static void of_boot(struct verdict *v, struct vboot *b, const struct event *e)
 	default:
 		return;
 	}
-	if (judged(b) && !b->gone)
+	if (judged(b) && !b->gone && !b->stopped)
 		maybe_finish(v, b);
 }
 
