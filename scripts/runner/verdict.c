@@ -274,7 +274,7 @@ static void finish(struct verdict *v, struct vboot *b, int i, bool ended)
 	/* The console was done with it, its result never came: what was said in between is the nearest to a cause. */
 	if (ended && !said->by && b->said.by)
 		said = &b->said;
-	reported = said->by && !b->limit;
+	reported = said->by;
 	if (reported) {
 		char *reason = decoded_reason(v, said, &t->now.trace);
 
@@ -506,8 +506,11 @@ static void result_line(struct verdict *v, struct vboot *b, const char *line, do
 static void note_report(struct vboot *b, const struct line *l)
 {
 	note_class(b, l->by->class);
-	/* "BUG: failure at mm/rmap.c:7/f()!" names the place, the panic that follows does not. */
-	if (b->said.by)
+	/*
+	 * "BUG: failure at mm/rmap.c:7/f()!" names the place, the panic that follows does not; and the last words that were asked
+	 * for are about all tasks and locks there are.
+	 */
+	if (b->said.by || b->limit)
 		return;
 	b->said.by = l->by;
 	text_copy(b->said.what, sizeof(b->said.what), l->what, strlen(l->what));
@@ -643,13 +646,13 @@ static void boot_failed(struct verdict *v, struct vboot *b, int status)
 	struct buf trace = { 0 };
 	char *reason, *words = NULL;
 
-	if (b->limit) {
-		reason = xasprintf("boot timeout %gs", v->set.boot_limit * v->set.scale);
-		how = ST_TIMEOUT;
-	} else if (b->said.by) {
+	if (b->said.by) {
 		words = decoded_reason(v, &b->said, &trace);
 		reason = xasprintf("boot: %s", words);
 		how = ST_REPORT;
+	} else if (b->limit) {
+		reason = xasprintf("boot timeout %gs", v->set.boot_limit * v->set.scale);
+		how = ST_TIMEOUT;
 	} else {
 		reason = xasprintf("no results: the kernel ended with status %d before the first test",
 				   WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
