@@ -855,11 +855,16 @@ static void take_exit(struct verdict *v, struct vboot *b, int status, double t_n
 		take_outside(v, b);
 	for (int i = b->first; i < b->end && judged(b); i++)
 		if (test_of(v, i)->stage == TEST_RUNS)
-			test_of(v, i)->stage = TEST_WAITS;
+			test_of(v, i)->stage = b->job == JOB_AGAIN ? TEST_ENDED : TEST_WAITS;
 	forget_streams(b);
 }
 
 /* ---- events ---- */
+
+static void no_sense(const struct event *e, const char *why)
+{
+	die(EX_USAGE, "mmuml-run --help", xasprintf("at %.6f s, kernel %d: %s", e->t, e->boot, why), "the record of the run makes no sense");
+}
 
 static struct vboot *start_boot(struct verdict *v, const struct event *e)
 {
@@ -871,7 +876,7 @@ static struct vboot *start_boot(struct verdict *v, const struct event *e)
 		if (sscanf(e->data, "%31s %d %d %d", word, &b->first, &b->end, &b->console) == 4 && !strcmp(word, job_word(b->job)))
 			break;
 	if (b->job == JOBS || e->boot != v->n_boots + 1 || b->first < 0 || b->end > v->plan.n || b->first >= b->end)
-		die(EX_USAGE, "mmuml-run --help", xasprintf("start %d %s", e->boot, e->data), "the record of the run makes no sense");
+		no_sense(e, "a kernel that cannot be started here");
 	b->seen_result = b->seen_console = b->seen_xml = b->finished = b->next = b->first;
 	b->in_console = -1;
 	b->began = b->first - 1;
@@ -917,8 +922,33 @@ static void take_setting(struct verdict *v, const char *data)
 	}
 }
 
+/*
+ * Whether each test has come to its end in this round, unless something is known to have ended the run. A record that says it is
+ * whole, and of which this does not hold, has lost something.
+ */
+static bool round_whole(const struct verdict *v)
+{
+	if (v->ended || v->set.gdb)
+		return true;
+	for (int i = 0; i < v->plan.n; i++)
+		if (v->plan.tests[i].stage != TEST_ENDED)
+			return false;
+	return true;
+}
+
+static bool record_whole(const struct verdict *v)
+{
+	for (int i = 0; i < v->n_boots; i++)
+		if (!v->boots[i]->gone)
+			return false;
+	return !v->gap && round_whole(v) && (v->ended || v->round >= v->set.repeat);
+}
+
 static void take_round(struct verdict *v, const char *data)
 {
+	if (v->round_began && !round_whole(v))
+		v->gap = true;
+	v->round_began = true;
 	v->round = atoi(data);
 	for (int i = 0; i < v->plan.n; i++)
 		test_of(v, i)->stage = TEST_WAITS;
@@ -1001,9 +1031,6 @@ void verdict_event(struct verdict *v, const struct event *e)
 	case EV_ROUND:
 		take_round(v, e->data);
 		break;
-	case EV_START:
-		start_boot(v, e);
-		break;
 	case EV_COUNTERS:
 		take_counters(v, e->data);
 		break;
@@ -1026,12 +1053,26 @@ void verdict_event(struct verdict *v, const struct event *e)
 		v->total_s = strtod(strrchr(e->data, '\t') ? strrchr(e->data, '\t') + 1 : "0", NULL);
 		break;
 	case EV_DONE:
-		v->whole = true;
+		v->whole = record_whole(v);
 		v->total_s = strtod(e->data, NULL);
 		break;
-	default:
-		if (b && !b->gone)
-			of_boot(v, b, e);
+	case EV_START:
+		start_boot(v, e);
+		break;
+	case EV_SYMBOL:
+	case EV_KINDS:
+		break;
+	case EV_CONSOLE:
+	case EV_RESULT:
+	case EV_XML:
+	case EV_STACKS:
+	case EV_LIMIT:
+	case EV_STOP:
+	case EV_EXIT:
+		if (!b || b->gone)
+			no_sense(e, "of no kernel that runs");
+		of_boot(v, b, e);
+		break;
 	}
 }
 

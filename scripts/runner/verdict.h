@@ -124,7 +124,8 @@ struct verdict {
 	char *release;			/* of the kernel, from its banner */
 	long peak_kb;
 	double boot_s, run_s, total_s;		/* s: the first boot, all of the run, and since the user's command began */
-	bool whole;			/* EV_DONE was there */
+	bool whole;			/* EV_DONE was there, and nothing is missing before it */
+	bool round_began, gap;		/* a round was there; one had not all its tests */
 	int gdb_status;			/* -1 without a debugger */
 	char *amended, *added;		/* EV_AMEND: why; words at the end of the verdict */
 	enum status amended_status;
