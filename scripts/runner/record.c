@@ -23,8 +23,11 @@ FILE *record_open(const char *path, bool again)
 	return f;
 }
 
+/* What an editor would take away, a blank at the end, is made visible. */
 static void put_escaped(struct buf *line, const char *s, size_t len)
 {
+	if (len)
+		buf_add(line, " ", 1);
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = s[i];
 
@@ -34,7 +37,7 @@ static void put_escaped(struct buf *line, const char *s, size_t len)
 			buf_add(line, "\\t", 2);
 		else if (c == '\\')
 			buf_add(line, "\\\\", 2);
-		else if (c < ' ' || c > '~')
+		else if (c < ' ' || c > '~' || (c == ' ' && i == len - 1))
 			buf_printf(line, "\\x%02x", c);
 		else
 			buf_add(line, s + i, 1);
@@ -55,7 +58,7 @@ void record_write(FILE *f, const struct event *e)
 		const char *nl = is_stream(e->kind) ? memchr(e->data + at, '\n', e->len - at) : NULL;
 		size_t n = nl ? (size_t)(nl + 1 - e->data) - at : e->len - at;
 
-		buf_printf(&out, "%.6f %s %d ", e->t, words[e->kind], e->boot);
+		buf_printf(&out, "%.6f %s %d", e->t, words[e->kind], e->boot);
 		put_escaped(&out, e->data + at, n);
 		buf_add(&out, "\n", 1);
 		at += n;
@@ -106,12 +109,13 @@ static bool parse(char *line, size_t len, struct event *e)
 	char *data;
 	size_t n;
 
-	if (sscanf(line, "%lf %15s %d%n", &e->t, word, &e->boot, &used) != 3 || line[used] != ' ')
+	if (sscanf(line, "%lf %15s %d%n", &e->t, word, &e->boot, &used) != 3 || (line[used] && line[used] != ' '))
 		return false;
+	used += line[used] == ' ';
 	for (e->kind = 0; e->kind < EV_KINDS && strcmp(words[e->kind], word); e->kind++)
 		;
-	data = line + used + 1;
-	n = len - used - 1;
+	data = line + used;
+	n = len - used;
 	if (e->kind == EV_KINDS || !unescape(data, &n))
 		return false;
 	e->data = data;

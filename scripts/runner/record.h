@@ -4,7 +4,7 @@
  * results are a function of it (verdict.h), so they can be made again from it at any time: mmuml-run --replay.
  *
  * A line is "SECONDS KIND BOOT DATA": seconds since the run began; the kernel's number, or 0; DATA with \n, \t, \\ and \xNN for
- * what is not printable ASCII, up to the end of the line. The stream of a kernel is cut at its newlines, one event each, so that
+ * what is not printable ASCII, up to the end of the line, which is no blank. The stream of a kernel is cut at its newlines, one event each, so that
  * a record can be read, searched, and cut by hand.
  */
 #ifndef MMUML_RECORD_H

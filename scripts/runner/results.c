@@ -36,8 +36,7 @@ struct tally results_tally(const struct verdict *v)
 		n.crash += s == ST_REPORT;
 		n.timeout += s == ST_TIMEOUT;
 		n.notrun += s == ST_NOTRUN;
-		if (went_wrong(s) && !n.first_bad)
-			n.first_bad = t;
+		n.running += t->stage == TEST_RUNS && !v->whole;
 	}
 	return n;
 }
@@ -82,44 +81,61 @@ int results_code(const struct verdict *v)
 	return n.pass ? EX_PASS : EX_SKIP;
 }
 
-char *results_cause(const struct verdict *v, const struct cause *c)
+char *results_cause(const struct verdict *v, int cause)
 {
-	const char *how = c->status == ST_REPORT ? "crashed" : c->status == ST_TIMEOUT ? "timed out" : "failed";
-	const char *first = c->first < 0 ? "outside the tests" : v->plan.tests[c->first].name;
+	const struct cause *c = &v->causes[cause];
+	const char *how = c->status == ST_REPORT ? "crashed" : c->status == ST_TIMEOUT ? "timed out" : "failed", *reason = c->reason;
+	int first, n = cause_tests(v, cause, &first);
+	const struct test *t = first < 0 ? NULL : &v->plan.tests[first];
 
-	return xasprintf("%d tests %s: %s (first: %s)", c->tests, how, c->reason, first);
-}
-
-static void why(const struct verdict *v, const struct tally *n, struct buf *b)
-{
-	const struct test *t = n->first_bad;
-	const char *reason = NULL;
-	int cause = t ? t->kept.cause : -1;
-
+	if (n < 2)
+		return NULL;
 	if (t)
 		results_status(v, t, &reason);
-	if (amended(v, n)) {
-		buf_printf(b, " (%s)", v->amended);
-	} else if (v->ended && !v->interrupted && !v->gave_up) {
-		buf_printf(b, " (%s)", v->ended);
-	} else if (cause >= 0 && v->causes[cause].tests > 1) {
-		char *s = results_cause(v, &v->causes[cause]);
+	return xasprintf("%d tests %s: %s (first: %s)", n, how, reason ? reason : c->reason, t ? t->name : "outside the tests");
+}
 
-		buf_printf(b, " (%s%s%s)", s, v->gave_up ? "; " : "", v->gave_up ? v->ended : "");
-		free(s);
-	} else if (t && reason) {
-		buf_printf(b, " (%s: %s%s%s)", t->name, reason, v->gave_up ? "; " : "", v->gave_up ? v->ended : "");
-	} else if (t) {
-		buf_printf(b, " (%s)", t->name);
-	} else if (v->n_outside) {
-		buf_printf(b, " (%s: %s)", v->outside[0].where, v->outside[0].reason);
+/* The first that is as bad as @s, a test or something outside, malloc'ed; NULL if there is none. */
+static char *first_of(const struct verdict *v, enum status s)
+{
+	for (int i = 0; i < v->plan.n; i++) {
+		const struct test *t = &v->plan.tests[i];
+		const char *reason;
+		char *several;
+
+		if (results_status(v, t, &reason) != s)
+			continue;
+		several = t->kept.cause < 0 ? NULL : results_cause(v, t->kept.cause);
+		return several ? several : reason ? xasprintf("%s: %s", t->name, reason) : xasprintf("%s", t->name);
 	}
+	for (int i = 0; i < v->n_outside; i++) {
+		const struct outside *o = &v->outside[i];
+
+		/* Where it is what the run ended with, that says it. */
+		if (o->status == s && !(v->ended && strstr(v->ended, o->reason)))
+			return xasprintf("%s: %s", o->where, o->reason);
+	}
+	return NULL;
+}
+
+/* In parentheses: the reason of the verdict, which is one as grave as the verdict itself, and why the run ended before its end. */
+static void why(const struct verdict *v, const struct tally *n, struct buf *b)
+{
+	enum status s = worst(v, n);
+	char *first = went_wrong(s) ? first_of(v, s) : NULL;
+	const char *ended = v->interrupted ? NULL : v->ended;
+
+	if (amended(v, n))
+		ended = v->amended;
+	if (first || ended)
+		buf_printf(b, " (%s%s%s)", first ? first : "", first && ended ? "; " : "", ended ? ended : "");
+	free(first);
 }
 
 char *results_line(const struct verdict *v)
 {
 	struct tally n = results_tally(v);
-	int code = results_code(v), done = v->plan.n - n.notrun;
+	int code = results_code(v), done = v->plan.n - n.notrun - n.running;
 	struct buf b = { 0 };
 
 	buf_printf(&b, "mmuml: ");
@@ -297,10 +313,11 @@ static json_t *causes(const struct verdict *v)
 
 	for (int i = 0; i < v->n_causes; i++) {
 		const struct cause *c = &v->causes[i];
+		int first, n = cause_tests(v, i, &first);
 
 		json_array_append_new(all, json_pack("{s:o, s:s, s:i, s:i, s:o}", "reason", text(c->reason), "status",
-			status_word(c->status), "tests", c->tests, "boots", c->boots, "first",
-			c->first < 0 ? json_null() : text(v->plan.tests[c->first].name)));
+			status_word(c->status), "tests", n, "boots", c->boots, "first",
+			first < 0 ? json_null() : text(v->plan.tests[first].name)));
 	}
 	return all;
 }

@@ -7,7 +7,7 @@
 
 struct tally {
 	int pass, fail, skip, crash, timeout, notrun;
-	const struct test *first_bad;
+	int running;		/* of those that crashed: while the record is not whole */
 };
 
 struct tally results_tally(const struct verdict *v);
@@ -17,8 +17,8 @@ int results_code(const struct verdict *v);
 char *results_line(const struct verdict *v);
 /* Status and reason of a test as they stand: one that runs has crashed, should nobody come to say more. */
 enum status results_status(const struct verdict *v, const struct test *t, const char **reason);
-/* "12 tests crashed: BUG: mm/rmap.c:1 (first: NAME)", malloc'ed. */
-char *results_cause(const struct verdict *v, const struct cause *c);
+/* "12 tests crashed: BUG: mm/rmap.c:1 (first: NAME)", malloc'ed; NULL if there are not several. */
+char *results_cause(const struct verdict *v, int cause);
 /* Write results.ktap, results.json, junit.xml, memcheck.txt and verdict into @dir; exits with EX_HOST if it cannot. */
 void results_write(const struct verdict *v, const char *dir);
 

@@ -92,6 +92,7 @@ void show_settled(void *arg, const struct test *t)
 	const struct show *s = arg;
 	const struct outcome *o = &t->now;
 	bool bad = went_wrong(o->status), again;
+	int first = -1;
 	const char *colour = "", *plain = "", *reason = o->status == ST_PASS ? NULL : o->reason;
 
 	if (terminal() && !verbose(s) && !bad && !(s->opt && s->opt->tool->debugger)) {
@@ -103,10 +104,9 @@ void show_settled(void *arg, const struct test *t)
 		plain = "\033[0m";
 	}
 	/* One cause is shown once. */
-	again = o->cause >= 0 && s->v->causes[o->cause].tests > 1 && s->v->causes[o->cause].first >= 0 &&
-		&s->v->plan.tests[s->v->causes[o->cause].first] != t && !verbose(s);
+	again = o->cause >= 0 && cause_tests(s->v, o->cause, &first) > 1 && first >= 0 && &s->v->plan.tests[first] != t && !verbose(s);
 	printf("%s  %-7s %s%s%s%s%s%s%s\n", colour, status_word(o->status), t->name, reason ? " (" : "", reason ? reason : "",
-	       again ? ", as " : "", again ? s->v->plan.tests[s->v->causes[o->cause].first].name : "", reason ? ")" : "", plain);
+	       again ? ", as " : "", again ? s->v->plan.tests[first].name : "", reason ? ")" : "", plain);
 	if ((bad && !again) || verbose(s))
 		indent(o->log.s, verbose(s) ? ALL_LINES : LOG_LINES);
 	if (bad && !again) {
@@ -157,12 +157,10 @@ void show_end(const struct show *s)
 	if (terminal())
 		printf("\r\033[K");
 	for (int i = 0; i < v->n_causes; i++) {
-		char *cause;
+		char *cause = results_cause(v, i);
 
-		if (v->causes[i].tests < 2)
-			continue;
-		cause = results_cause(v, &v->causes[i]);
-		printf("  CAUSE   %s\n", cause);
+		if (cause)
+			printf("  CAUSE   %s\n", cause);
 		free(cause);
 	}
 	/* A report says it all, and decoded. */

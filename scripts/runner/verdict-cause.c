@@ -114,6 +114,29 @@ static void enough(struct verdict *v, const struct cause *c)
 	v->gave_up = true;
 }
 
+static bool failed_for(const struct test *t, int c)
+{
+	return t->kept.cause == c || t->now.cause == c;
+}
+
+int cause_tests(const struct verdict *v, int c, int *first)
+{
+	int n = 0, at = v->causes[c].first;
+
+	/* It may have passed since, with more time. */
+	if (at >= 0 && !failed_for(&v->plan.tests[at], c))
+		at = -1;
+	for (int i = 0; i < v->plan.n; i++) {
+		if (!failed_for(&v->plan.tests[i], c))
+			continue;
+		n++;
+		if (at < 0 && v->causes[c].first >= 0)
+			at = i;
+	}
+	*first = at;
+	return n;
+}
+
 int cause_note(struct verdict *v, int i, enum status status, const char *reason)
 {
 	char *key = key_of(status, reason);
@@ -129,8 +152,6 @@ int cause_note(struct verdict *v, int i, enum status status, const char *reason)
 		free(key);
 		v->row++;
 	}
-	if (i >= 0)
-		v->causes[n].tests++;
 	enough(v, &v->causes[n]);
 	return n;
 }

@@ -22,13 +22,13 @@ static void boot_failed(struct verdict *v, struct vboot *b, int status)
 	struct buf trace = { 0 };
 	char *reason, *words = NULL;
 
-	if (b->limit) {
-		reason = xasprintf("boot timeout %gs", v->set.boot_limit * v->set.scale);
-		how = ST_TIMEOUT;
-	} else if (b->said.by) {
+	if (b->said.by) {
 		words = said_reason(v, &b->said, &trace);
 		reason = xasprintf("boot: %s", words);
 		how = ST_REPORT;
+	} else if (b->limit) {
+		reason = xasprintf("boot timeout %gs", v->set.boot_limit * v->set.scale);
+		how = ST_TIMEOUT;
 	} else {
 		reason = xasprintf("no results: the kernel ended with status %d before the first test",
 				   WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
@@ -186,6 +186,26 @@ static void judge_end(struct verdict *v, struct vboot *b, int status, double t_n
 	}
 }
 
+/* Put down with the run: what the test that ran would have come to is not known, but what was reported in it stays. */
+static void judge_stop(struct verdict *v, struct vboot *b)
+{
+	struct said *said;
+	int i;
+
+	b->seen_xml = b->end;
+	boot_finish_tests(v, b);
+	b->next = b->finished;
+	if (b->over)
+		return;
+	i = boot_seen(b);
+	said = i < b->seen_console ? &b->of_test[i - b->first] : b->in_console == i ? &b->said : NULL;
+	if (i < b->end && b->began == i && (test_take_memcheck(v, b, i) || (said && said->by)))
+		test_finish(v, b, i, false);
+	else
+		boot_close_report(v, b);
+	b->next = b->finished;
+}
+
 /* A soak has thousands of kernels. */
 static void forget_streams(struct vboot *b)
 {
@@ -208,12 +228,14 @@ void boot_exit(struct verdict *v, struct vboot *b, int status, double t_now)
 		left_by_gdb(v, b);
 	else if (b->job == JOB_ORIGINS || b->job == JOB_ORIGINS_BOOT)
 		take_origins(v, b);
-	else if (boot_judged(b) && !b->stopped)
+	else if (boot_judged(b) && b->stopped)
+		judge_stop(v, b);
+	else if (boot_judged(b))
 		judge_end(v, b, status, t_now);
 	if (boot_judged(b))
 		boot_take_outside(v, b);
 	for (int i = b->first; i < b->end && boot_judged(b); i++)
 		if (verdict_test(v, i)->stage == TEST_RUNS)
-			verdict_test(v, i)->stage = TEST_WAITS;
+			verdict_test(v, i)->stage = b->job == JOB_AGAIN ? TEST_ENDED : TEST_WAITS;
 	forget_streams(b);
 }

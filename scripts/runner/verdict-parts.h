@@ -22,6 +22,8 @@ void outcome_set(struct outcome *o, enum status status, const char *reason);
 void test_count(struct verdict *v, struct test *t);
 /* Test @i ended in @b; @ended: and the kernel with it, for the same cause. */
 void test_settle(struct verdict *v, struct vboot *b, int i, bool ended);
+/* Reports of memcheck on test @i, if there are any; they come first: a crash may be what became of them. */
+bool test_take_memcheck(struct verdict *v, struct vboot *b, int i);
 /* What is known of test @i is all there will be; @ended: the kernel is gone with it. */
 void test_finish(struct verdict *v, struct vboot *b, int i, bool ended);
 /* Something of no test, in @b. @log: console text to be shown with it, or NULL; @reports: of memcheck, taken over, or NULL. */

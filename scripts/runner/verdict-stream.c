@@ -67,8 +67,6 @@ static void begin_test(struct verdict *v, struct vboot *b, const char *name, dou
 	}
 	b->began = b->seen_result;
 	t = verdict_test(v, b->began);
-	if (t->now.cause >= 0)
-		v->causes[t->now.cause].tests--;
 	outcome_clear(&t->now);
 	t->began = b->since = t_now;
 	t->stage = TEST_RUNS;
@@ -185,8 +183,11 @@ static void result_line(struct verdict *v, struct vboot *b, const char *line, do
 static void note_report(struct vboot *b, const struct line *l)
 {
 	boot_note_class(b, l->by->class);
-	/* "BUG: failure at mm/rmap.c:7/f()!" names the place, the panic that follows does not. */
-	if (b->said.by)
+	/*
+	 * "BUG: failure at mm/rmap.c:7/f()!" names the place, the panic that follows does not; and the last words that were asked
+	 * for are about all tasks and locks there are.
+	 */
+	if (b->said.by || b->limit)
 		return;
 	b->said.by = l->by;
 	text_copy(b->said.what, sizeof(b->said.what), l->what, strlen(l->what));

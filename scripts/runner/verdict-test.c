@@ -159,7 +159,7 @@ void boot_take_outside(struct verdict *v, struct vboot *b)
 }
 
 /* Reports of memcheck on test @i; they come first: a crash may be what became of them. */
-static bool take_memcheck(struct verdict *v, struct vboot *b, int i)
+bool test_take_memcheck(struct verdict *v, struct vboot *b, int i)
 {
 	struct test *t = verdict_test(v, i);
 	char *first, *reason;
@@ -177,13 +177,13 @@ static bool take_memcheck(struct verdict *v, struct vboot *b, int i)
 void test_finish(struct verdict *v, struct vboot *b, int i, bool ended)
 {
 	struct test *t = verdict_test(v, i);
-	bool charged = take_memcheck(v, b, i), reported;
+	bool charged = test_take_memcheck(v, b, i) || t->now.reports.len, reported;
 	struct said *said = i < b->seen_console ? &b->of_test[i - b->first] : &b->said;
 
 	/* The console was done with it, its result never came: what was said in between is the nearest to a cause. */
 	if (ended && !said->by && b->said.by)
 		said = &b->said;
-	reported = said->by && !b->limit;
+	reported = said->by;
 	if (reported) {
 		char *reason = said_reason(v, said, &t->now.trace);
 

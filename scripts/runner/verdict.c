@@ -91,6 +91,11 @@ bool verdict_wish(struct verdict *v, bool late, struct wish *w)
 
 /* ---- events ---- */
 
+static void no_sense(const struct event *e, const char *why)
+{
+	die(EX_USAGE, "mmuml-run --help", xasprintf("at %.6f s, kernel %d: %s", e->t, e->boot, why), "the record of the run makes no sense");
+}
+
 static struct vboot *start_boot(struct verdict *v, const struct event *e)
 {
 	struct vboot *b = xcalloc(1, sizeof(*b));
@@ -101,7 +106,7 @@ static struct vboot *start_boot(struct verdict *v, const struct event *e)
 		if (sscanf(e->data, "%31s %d %d %d", word, &b->first, &b->end, &b->console) == 4 && !strcmp(word, job_word(b->job)))
 			break;
 	if (b->job == JOBS || e->boot != v->n_boots + 1 || b->first < 0 || b->end > v->plan.n || b->first >= b->end)
-		die(EX_USAGE, "mmuml-run --help", xasprintf("start %d %s", e->boot, e->data), "the record of the run makes no sense");
+		no_sense(e, "a kernel that cannot be started here");
 	b->seen_result = b->seen_console = b->seen_xml = b->finished = b->next = b->first;
 	b->in_console = -1;
 	b->began = b->first - 1;
@@ -161,8 +166,33 @@ static void skip_test(struct verdict *v, struct test *t)
 	free(reason);
 }
 
+/*
+ * Whether each test has come to its end in this round, unless something is known to have ended the run. A record that says it is
+ * whole, and of which this does not hold, has lost something.
+ */
+static bool round_whole(const struct verdict *v)
+{
+	if (v->ended || v->set.gdb)
+		return true;
+	for (int i = 0; i < v->plan.n; i++)
+		if (v->plan.tests[i].stage != TEST_ENDED)
+			return false;
+	return true;
+}
+
+static bool record_whole(const struct verdict *v)
+{
+	for (int i = 0; i < v->n_boots; i++)
+		if (!v->boots[i]->gone)
+			return false;
+	return !v->gap && round_whole(v) && (v->ended || v->round >= v->set.repeat);
+}
+
 static void take_round(struct verdict *v, const char *data)
 {
+	if (v->round_began && !round_whole(v))
+		v->gap = true;
+	v->round_began = true;
 	v->round = atoi(data);
 	if (v->round > 1)
 		v->hooks.round(v->hooks.arg, v->round - 1);
@@ -202,12 +232,6 @@ static void take_amend(struct verdict *v, const char *data)
 	v->added = add;
 }
 
-static void take_stop(struct vboot *b)
-{
-	b->stopped = true;
-	b->over = true;
-}
-
 static void of_boot(struct verdict *v, struct vboot *b, const struct event *e)
 {
 	switch (e->kind) {
@@ -227,7 +251,7 @@ static void of_boot(struct verdict *v, struct vboot *b, const struct event *e)
 		b->limit = true;
 		break;
 	case EV_STOP:
-		take_stop(b);
+		b->stopped = true;
 		break;
 	case EV_EXIT:
 		boot_exit(v, b, atoi(e->data), e->t);
@@ -235,7 +259,7 @@ static void of_boot(struct verdict *v, struct vboot *b, const struct event *e)
 	default:
 		return;
 	}
-	if (boot_judged(b) && !b->gone)
+	if (boot_judged(b) && !b->gone && !b->stopped)
 		boot_finish_tests(v, b);
 }
 
@@ -255,9 +279,6 @@ void verdict_event(struct verdict *v, const struct event *e)
 		break;
 	case EV_ROUND:
 		take_round(v, e->data);
-		break;
-	case EV_START:
-		start_boot(v, e);
 		break;
 	case EV_COUNTERS:
 		take_counters(v, e->data);
@@ -281,12 +302,26 @@ void verdict_event(struct verdict *v, const struct event *e)
 		v->total_s = strtod(strrchr(e->data, '\t') ? strrchr(e->data, '\t') + 1 : "0", NULL);
 		break;
 	case EV_DONE:
-		v->whole = true;
+		v->whole = record_whole(v);
 		v->total_s = strtod(e->data, NULL);
 		break;
-	default:
-		if (b && !b->gone)
-			of_boot(v, b, e);
+	case EV_START:
+		start_boot(v, e);
+		break;
+	case EV_SYMBOL:
+	case EV_KINDS:
+		break;
+	case EV_CONSOLE:
+	case EV_RESULT:
+	case EV_XML:
+	case EV_STACKS:
+	case EV_LIMIT:
+	case EV_STOP:
+	case EV_EXIT:
+		if (!b || b->gone)
+			no_sense(e, "of no kernel that runs");
+		of_boot(v, b, e);
+		break;
 	}
 }
 

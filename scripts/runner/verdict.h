@@ -41,7 +41,7 @@ struct cause {
 	char *reason;		/* of the first */
 	int first;		/* test, or -1: outside the tests */
 	enum status status;
-	int tests, boots;	/* that it failed, that it ended */
+	int boots;		/* that it ended */
 };
 
 /* What the console said in a stretch of time: during a test, or between two. */
@@ -124,7 +124,8 @@ struct verdict {
 	char *release;			/* of the kernel, from its banner */
 	long peak_kb;
 	double boot_s, run_s, total_s;		/* s: the first boot, all of the run, and since the user's command began */
-	bool whole;			/* EV_DONE was there */
+	bool whole;			/* EV_DONE was there, and nothing is missing before it */
+	bool round_began, gap;		/* a round was there; one had not all its tests */
 	int gdb_status;			/* -1 without a debugger */
 	char *amended, *added;		/* EV_AMEND: why; words at the end of the verdict */
 	enum status amended_status;
@@ -148,6 +149,8 @@ bool verdict_wish(struct verdict *v, bool late, struct wish *w);
 
 /* "panic: mm/rmap.c:1234" from a report's words or, if they name no place, from its decoded stack; malloc'ed. */
 char *cause_reason(const struct verdict *v, const struct detector *by, const char *what, const char *trace);
+/* How many tests the cause @c has failed, each once, whatever the rounds; the first of them into @first, -1: none, or outside. */
+int cause_tests(const struct verdict *v, int c, int *first);
 /* Note that test @i (-1: none) ended like this in @b; the index of its cause. May set v->ended: it is enough. */
 int cause_note(struct verdict *v, int i, enum status status, const char *reason);
 /* A boot was ended by cause @cause. */
