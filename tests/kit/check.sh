@@ -9,6 +9,7 @@ cd "$TOP"
 . tests/kit/lib.sh
 . tests/kit/hygiene.sh
 . tests/kit/runner.sh
+. tests/kit/replay.sh
 . tests/kit/stages.sh
 . tests/kit/hosts.sh
 . tests/kit/gdb.sh
@@ -53,6 +54,7 @@ suite()
 prepare
 hygiene_cases
 runner_cases
+replay_cases
 stage_cases
 host_cases
 gdb_cases
