@@ -75,6 +75,7 @@ static void died_in(struct verdict *v, struct vboot *b, int i, int status, doubl
 static bool charge_leaks(struct verdict *v, struct vboot *b)
 {
 	struct buf trace = { 0 };
+	bool charged = false;
 	char *reason;
 
 	if (!b->n_leaks || strcmp(b->said.by->class, "kmemleak"))
@@ -92,10 +93,11 @@ static bool charge_leaks(struct verdict *v, struct vboot *b)
 			buf_add(&t->now.log, t->kept.log.s ? t->kept.log.s : "", t->kept.log.len);
 			buf_add(&t->now.trace, trace.s ? trace.s : "", trace.len);
 			test_settle(v, b, i, true);
+			charged = true;
 		}
 	buf_free(&trace);
 	free(reason);
-	return true;
+	return charged;
 }
 
 /* All results came: the end of the console must agree. */
