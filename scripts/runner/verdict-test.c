@@ -194,7 +194,7 @@ void test_finish(struct verdict *v, struct vboot *b, int i, bool ended)
 	} else if (t->now.status == ST_TIMEOUT || ended) {
 		cause_decode(v, said->log.s, &t->now.trace);
 	}
-	if (charged || v->set.isolate)
+	if (charged)
 		b->over = true;
 	said_forget(said);
 	b->finished = i + 1;
