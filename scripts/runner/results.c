@@ -175,6 +175,14 @@ static void add_lines(struct buf *b, const char *prefix, const char *text)
 		buf_printf(b, "%s%.*s\n", prefix, (int)len, line);
 }
 
+static void outside_line(const struct outside *o, struct buf *b)
+{
+	buf_printf(b, "# outside the tests: %s: %s", o->where, o->reason);
+	if (o->times > 1)
+		buf_printf(b, " (%d times)", o->times);
+	buf_printf(b, "\n");
+}
+
 static char *ktap(const struct verdict *v)
 {
 	struct buf b = { 0 };
@@ -199,7 +207,7 @@ static char *ktap(const struct verdict *v)
 		buf_printf(&b, "\n");
 	}
 	for (int i = 0; i < v->n_outside; i++)
-		buf_printf(&b, "# outside the tests: %s: %s\n", v->outside[i].where, v->outside[i].reason);
+		outside_line(&v->outside[i], &b);
 	return b.s;
 }
 

@@ -77,7 +77,7 @@ static char *key_of(enum status status, const char *reason)
 	struct buf b = { 0 };
 	char *place;
 
-	if (status == ST_TIMEOUT)
+	if (status == ST_TIMEOUT && !strncmp(reason, "timeout", 7))
 		return xasprintf("timeout");
 	place = place_in(reason);
 	if (place) {
@@ -137,7 +137,7 @@ int cause_tests(const struct verdict *v, int c, int *first)
 	return n;
 }
 
-int cause_note(struct verdict *v, int i, enum status status, const char *reason)
+int cause_note(struct verdict *v, int i, enum status status, const char *reason, bool ended)
 {
 	char *key = key_of(status, reason);
 	int n;
@@ -150,7 +150,7 @@ int cause_note(struct verdict *v, int i, enum status status, const char *reason)
 							   .status = status };
 	} else {
 		free(key);
-		v->row++;
+		v->row += ended;
 	}
 	enough(v, &v->causes[n]);
 	return n;

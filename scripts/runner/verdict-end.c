@@ -53,7 +53,7 @@ static void died_between(struct verdict *v, struct vboot *b, int status)
 		return;
 	}
 	where = boot_where(v, b);
-	reason = b->limit ? xasprintf("timeout") : end_reason(status);
+	reason = b->limit ? xasprintf("the kernel hangs between two tests") : end_reason(status);
 	outside_note(v, b, where, b->limit ? ST_TIMEOUT : ST_FAIL, reason, b->said.log.s, NULL);
 	free(where);
 	free(reason);

@@ -52,7 +52,7 @@ void test_settle(struct verdict *v, struct vboot *b, int i, bool ended)
 	if (o->status == ST_PASS)
 		cause_pass(v);
 	if (o->status == ST_TIMEOUT || o->status == ST_REPORT || (ended && went_wrong(o->status))) {
-		o->cause = cause_note(v, i, o->status, o->reason ? o->reason : "");
+		o->cause = cause_note(v, i, o->status, o->reason ? o->reason : "", true);
 		/* A hang costs as much as a kernel. */
 		if (ended || o->status == ST_TIMEOUT)
 			cause_boot(v, o->cause);
@@ -70,15 +70,25 @@ void test_settle(struct verdict *v, struct vboot *b, int i, bool ended)
 	}
 }
 
+/* Whether something of the same cause was noted: at the same place, or after one test as after another. */
+static bool alike(const struct outside *o, const char *where, const char *reason, int cause)
+{
+	return (!strcmp(o->where, where) && !strcmp(o->reason, reason)) ||
+	       (o->cause == cause && !strncmp(o->where, "after ", 6) && !strncmp(where, "after ", 6));
+}
+
 /* Something of no test, in @b. @log: console text to be shown with it, or NULL; @reports: of memcheck, taken over. */
 void outside_note(struct verdict *v, const struct vboot *b, const char *where, enum status status, const char *reason,
 		    const char *log, struct buf *reports)
 {
-	int cause = cause_note(v, -1, status, reason), i;
+	bool ended = b->gone || b->over;
+	int cause = cause_note(v, -1, status, reason, ended), i;
 	struct outside *o;
 
+	if (ended)
+		cause_boot(v, cause);
 	for (i = 0; i < v->n_outside; i++)
-		if (!strcmp(v->outside[i].where, where) && !strcmp(v->outside[i].reason, reason)) {
+		if (alike(&v->outside[i], where, reason, cause)) {
 			v->outside[i].times++;
 			if (reports)
 				buf_free(reports);
@@ -87,7 +97,7 @@ void outside_note(struct verdict *v, const struct vboot *b, const char *where, e
 	v->outside = grow(v->outside, v->n_outside, sizeof(*v->outside));
 	o = &v->outside[v->n_outside++];
 	*o = (struct outside){ .where = xasprintf("%s", where), .reason = xasprintf("%s", reason), .status = status,
-			       .boot = b->nr, .times = 1 };
+			       .boot = b->nr, .times = 1, .cause = cause };
 	if (log)
 		cause_decode(v, log, &o->trace);
 	if (reports) {
@@ -98,8 +108,6 @@ void outside_note(struct verdict *v, const struct vboot *b, const char *where, e
 			verdict_wish_for(v, JOB_ORIGINS_BOOT, b->first);
 		}
 	}
-	if (b->gone)
-		cause_boot(v, cause);
 	if (!o->open)
 		v->hooks.outside(v->hooks.arg, o);
 }
@@ -231,10 +239,10 @@ void boot_close_report(struct verdict *v, struct vboot *b)
 		return;
 	where = boot_where(v, b);
 	reason = said_reason(v, &b->said, &trace);
-	outside_note(v, b, where, ST_REPORT, reason, b->said.log.s, NULL);
 	/* What is said at each boot would be said by the next one, too. */
 	if (b->seen_console > b->first && !v->set.gdb)
 		b->over = true;
+	outside_note(v, b, where, ST_REPORT, reason, b->said.log.s, NULL);
 	said_forget(&b->said);
 	buf_free(&trace);
 	free(where);

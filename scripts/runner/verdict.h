@@ -32,6 +32,7 @@ struct outside {
 	struct buf reports;	/* of memcheck */
 	enum status status;
 	int boot, times;	/* the first, and in how many */
+	int cause;
 	bool open;		/* as of a test */
 };
 
@@ -151,8 +152,8 @@ bool verdict_wish(struct verdict *v, bool late, struct wish *w);
 char *cause_reason(const struct verdict *v, const struct detector *by, const char *what, const char *trace);
 /* How many tests the cause @c has failed, each once, whatever the rounds; the first of them into @first, -1: none, or outside. */
 int cause_tests(const struct verdict *v, int c, int *first);
-/* Note that test @i (-1: none) ended like this in @b; the index of its cause. May set v->ended: it is enough. */
-int cause_note(struct verdict *v, int i, enum status status, const char *reason);
+/* Note that test @i (-1: none) ended like this; @ended: or a kernel. The index of its cause. May set v->ended: it is enough. */
+int cause_note(struct verdict *v, int i, enum status status, const char *reason, bool ended);
 /* A boot was ended by cause @cause. */
 void cause_boot(struct verdict *v, int cause);
 /* A test passed. */
