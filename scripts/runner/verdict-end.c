@@ -62,11 +62,17 @@ static void died_between(struct verdict *v, struct vboot *b, int status)
 static void died_in(struct verdict *v, struct vboot *b, int i, int status, double t_now)
 {
 	struct test *t = verdict_test(v, i);
-	char *reason = b->limit ? xasprintf("timeout %gs", boot_test_limit(v, b, i)) : end_reason(status);
+	char *reason;
+
+	/* It went on with the next test: it did not die in this one, but what it complained of in it is not known. */
+	if (b->began > i || b->done)
+		reason = xasprintf("the console has no end of this test");
+	else
+		reason = b->limit ? xasprintf("timeout %gs", boot_test_limit(v, b, i)) : end_reason(status);
 
 	if (t->now.status == ST_NOTRUN)
 		t->now.ms = (t_now - t->began) * 1000;
-	outcome_set(&t->now, b->limit ? ST_TIMEOUT : ST_FAIL, reason);
+	outcome_set(&t->now, b->limit && b->began == i && !b->done ? ST_TIMEOUT : ST_FAIL, reason);
 	free(reason);
 	test_finish(v, b, i, true);
 }
