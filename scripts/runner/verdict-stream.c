@@ -251,6 +251,22 @@ static void on_mark(void *arg, bool begin, const char *name)
 		b->seen_xml++;
 }
 
+/* From here on it is blind: no test of this kernel may pass as if it had been watched, and one that breaks it each time is not tried again. */
+static void went_blind(struct verdict *v, struct vboot *b, const char *why)
+{
+	char *reason = xasprintf("memcheck: its reports cannot be read: %s", why), *where = boot_where(v, b);
+	int i = b->finished;
+
+	if (b->began >= i) {
+		outcome_set(&verdict_test(v, i)->now, ST_FAIL, reason);
+		test_finish(v, b, i, true);
+	} else {
+		outside_note(v, b, where, ST_FAIL, reason, NULL, NULL);
+	}
+	free(where);
+	free(reason);
+}
+
 void stream_xml(struct verdict *v, struct vboot *b, const struct event *e)
 {
 	void *both[] = { v, b };
@@ -261,15 +277,9 @@ void stream_xml(struct verdict *v, struct vboot *b, const struct event *e)
 	why = memcheck_feed(b->mc, e->data, e->len, on_mark, both);
 	if (!why)
 		return;
-	/* From here on it is blind: no test of this kernel may pass as if it had been watched. */
-	if (boot_judged(b)) {
-		char *where = boot_where(v, b), *reason = xasprintf("memcheck: its reports cannot be read: %s", why);
-
-		outside_note(v, b, where, ST_FAIL, reason, NULL, NULL);
-		free(where);
-		free(reason);
-	}
 	b->over = true;
+	if (boot_judged(b))
+		went_blind(v, b, why);
 	free(why);
 }
 
