@@ -144,7 +144,7 @@ static void take_origins(struct verdict *v, struct vboot *b)
 	for (int i = 0; b->job == JOB_ORIGINS_BOOT && i < v->n_outside && !o; i++)
 		if (v->outside[i].open)
 			o = &v->outside[i];
-	if (b->job == JOB_ORIGINS_BOOT && !o)
+	if (!b->mc || (b->job == JOB_ORIGINS_BOOT && !o))
 		return;
 	if (o)
 		text = &o->reports;
@@ -154,7 +154,8 @@ static void take_origins(struct verdict *v, struct vboot *b)
 		buf_free(text);
 		*text = again;
 	} else {
-		buf_printf(text, "  (origins: not met again by a memcheck that looks for them)\n");
+		buf_printf(text, "  (origins: %s)\n", b->stopped ? "the run ended before they were found" :
+			   "not met again by a memcheck that looks for them");
 		buf_free(&again);
 	}
 	if (o) {
