@@ -233,6 +233,8 @@ void boot_exit(struct verdict *v, struct vboot *b, int status, double t_now)
 	stream_end(v, b, t_now);
 	b->gone = true;
 	b->next = b->finished;
+	if (boot_judged(b))
+		boot_take_outside(v, b);
 	if (v->set.gdb)
 		left_by_gdb(v, b);
 	else if (b->job == JOB_ORIGINS || b->job == JOB_ORIGINS_BOOT)
@@ -241,8 +243,6 @@ void boot_exit(struct verdict *v, struct vboot *b, int status, double t_now)
 		judge_stop(v, b);
 	else if (boot_judged(b))
 		judge_end(v, b, status, t_now);
-	if (boot_judged(b))
-		boot_take_outside(v, b);
 	for (int i = b->first; i < b->end && boot_judged(b); i++)
 		if (verdict_test(v, i)->stage == TEST_RUNS)
 			verdict_test(v, i)->stage = b->job == JOB_AGAIN ? TEST_ENDED : TEST_WAITS;

@@ -36,7 +36,7 @@ void said_forget(struct said *s);
 char *said_reason(const struct verdict *v, const struct said *s, struct buf *trace);
 /* Where the kernel is that no test runs in, malloc'ed. */
 char *boot_where(const struct verdict *v, const struct vboot *b);
-/* What memcheck found outside the tests. */
+/* What memcheck found outside the tests, as far as its log has come. */
 void boot_take_outside(struct verdict *v, struct vboot *b);
 /* Tests whose end is on every stream: [first, n). */
 int boot_seen(const struct vboot *b);

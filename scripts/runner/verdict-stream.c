@@ -247,6 +247,8 @@ static void on_mark(void *arg, bool begin, const char *name)
 	struct vboot *b = ((void **)arg)[1];
 	struct verdict *v = ((void **)arg)[0];
 
+	if (begin && boot_judged(b))
+		boot_take_outside(v, b);
 	if (!begin && b->seen_xml < b->end && !strcmp(name, v->plan.tests[b->seen_xml].name))
 		b->seen_xml++;
 }

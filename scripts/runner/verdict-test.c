@@ -140,28 +140,33 @@ char *said_reason(const struct verdict *v, const struct said *s, struct buf *tra
 	return cause_reason(v, s->by, s->what, trace->s);
 }
 
-/* Where the kernel is that no test runs in, malloc'ed. */
+/* Where a kernel is that has left the tests [first, seen) behind and runs none, malloc'ed. */
+static char *where(const struct verdict *v, const struct vboot *b, int seen)
+{
+	if (seen == b->first)
+		return xasprintf("boot");
+	if (seen == b->end)
+		return xasprintf("power-off");
+	return xasprintf("after %s", v->plan.tests[seen - 1].name);
+}
+
 char *boot_where(const struct verdict *v, const struct vboot *b)
 {
-	if (b->seen_console == b->first)
-		return xasprintf("boot");
-	if (b->seen_console == b->end)
-		return xasprintf("power-off");
-	return xasprintf("after %s", v->plan.tests[b->seen_console - 1].name);
+	return where(v, b, b->seen_console);
 }
 
 /* What memcheck found outside the tests. */
 void boot_take_outside(struct verdict *v, struct vboot *b)
 {
 	struct buf text = { 0 };
-	char *first, *reason, *where;
+	char *first, *reason, *at;
 
 	if (!b->mc || !memcheck_take(b->mc, NULL, &text, &first))
 		return;
 	reason = xasprintf("memcheck: %s", first);
-	where = boot_where(v, b);
-	outside_note(v, b, where, ST_REPORT, reason, NULL, &text);
-	free(where);
+	at = where(v, b, b->seen_xml);
+	outside_note(v, b, at, ST_REPORT, reason, NULL, &text);
+	free(at);
 	free(reason);
 	free(first);
 }
