@@ -57,13 +57,21 @@ static enum status worst(const struct verdict *v, const struct tally *n)
 /* Whether it is a later stage that found the only thing that is wrong. */
 static bool amended(const struct verdict *v, const struct tally *n)
 {
-	return v->amended && v->amended_status == ST_FAIL && worst(v, n) == ST_PASS;
+	return v->amended_status == ST_FAIL && worst(v, n) == ST_PASS;
+}
+
+/* A run under gdb comes to what gdb's commands came to; one that waited for a failure, only if they failed. */
+static bool gdb_decides(const struct verdict *v)
+{
+	return v->set.gdb && v->gdb_status >= 0 && (!v->set.on_fail || v->gdb_status > 0);
 }
 
 int results_code(const struct verdict *v)
 {
 	struct tally n = results_tally(v);
 
+	if (gdb_decides(v))
+		return v->gdb_status;
 	if (v->interrupted || !v->whole)
 		return EX_INTERRUPTED;
 	switch (worst(v, &n)) {
@@ -138,6 +146,10 @@ char *results_line(const struct verdict *v)
 	int code = results_code(v), done = v->plan.n - n.notrun - n.running;
 	struct buf b = { 0 };
 
+	if (gdb_decides(v) && !v->set.on_fail) {
+		buf_printf(&b, "mmuml: GDB status %d -> %s", code, v->set.dir ? v->set.dir : ".");
+		return b.s;
+	}
 	buf_printf(&b, "mmuml: ");
 	if (code == EX_PASS)
 		buf_printf(&b, "PASS %d of %d", n.pass, v->plan.n);

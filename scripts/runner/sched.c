@@ -354,6 +354,7 @@ static void record_settings(struct run *r, const struct plan *plan)
 	run_emitf(r, EV_SET, 0, "cpus %ld", o->cpus);
 	run_emitf(r, EV_SET, 0, "isolate %d", o->isolate);
 	run_emitf(r, EV_SET, 0, "gdb %d", o->tool->debugger);
+	run_emitf(r, EV_SET, 0, "on-fail %d", o->on_fail);
 	run_emitf(r, EV_SET, 0, "keep-going %d", o->keep_going);
 	run_emitf(r, EV_SET, 0, "memcheck %d", o->tool->xml);
 	if (!o->tool->debugger)
@@ -403,7 +404,6 @@ int run_all(const struct options *o, struct plan *plan)
 	struct verdict_hooks hooks = { .symbol = symbols_find, .in_text = symbols_in_text, .settled = show_settled,
 				       .outside = show_outside, .round = show_round, .arg = &show };
 	double written = 0;
-	int code;
 
 	prepare(&r, plan);
 	show.dir = r.dir;
@@ -432,14 +432,6 @@ int run_all(const struct options *o, struct plan *plan)
 	manifest_write(o, &r.v, r.dir);
 	if (!o->tool->debugger)
 		history_write(&r.v, o);
-	code = results_code(&r.v);
-	if (o->tool->debugger && (!o->on_fail || r.v.gdb_status > 0)) {
-		code = r.v.gdb_status;
-		if (!o->on_fail) {
-			printf("mmuml: GDB status %d -> %s\n", code, r.dir);
-			return code;
-		}
-	}
 	show_end(&show);
-	return code;
+	return results_code(&r.v);
 }

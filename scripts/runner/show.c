@@ -164,7 +164,7 @@ void show_end(const struct show *s)
 		free(cause);
 	}
 	/* A report says it all, and decoded. */
-	if (v->ended && !v->interrupted && !v->gave_up && v->ended_status != ST_REPORT)
+	if (!v->set.gdb && v->ended && !v->interrupted && !v->gave_up && v->ended_status != ST_REPORT)
 		console_tail(s);
 	printf("%s\n", line);
 	fflush(stdout);

@@ -142,6 +142,8 @@ static void take_setting(struct verdict *v, const char *data)
 		s->isolate = atoi(value);
 	else if (!strcmp(name, "gdb"))
 		s->gdb = atoi(value);
+	else if (!strcmp(name, "on-fail"))
+		s->on_fail = atoi(value);
 	else if (!strcmp(name, "keep-going"))
 		s->keep_going = atoi(value);
 	else if (!strcmp(name, "memcheck"))
