@@ -7,7 +7,7 @@
 #include "trace.h"
 #include "verdict.h"
 
-#define TRACE_MAX	(512 * 1024)
+#define TRACE_MAX	(1024 * 1024)
 #define ROW_MOST	6	/* failures of known causes without a pass in between: the rest would fail likewise */
 #define BOOTS_MOST	12	/* kernels that one cause may end, or tests that it may hang */
 

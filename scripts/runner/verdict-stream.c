@@ -7,7 +7,7 @@
 #include "memcheck.h"
 #include "verdict-parts.h"
 
-#define LOG_MAX		(512 * 1024)
+#define LOG_MAX		(256 * 1024)
 
 /* The guest's word cannot be taken: say so on the test that was running, and end the boot. */
 void boot_protocol_error(struct verdict *v, struct vboot *b, const char *what)
@@ -193,6 +193,21 @@ static void note_report(struct vboot *b, const struct line *l)
 	text_copy(b->said.what, sizeof(b->said.what), l->what, strlen(l->what));
 }
 
+/* Of much that was said the end is kept, for that is where a report stands; of what follows one, its beginning. */
+static void keep_line(struct said *s, const char *line)
+{
+	const char *nl;
+
+	if (s->log.len >= LOG_MAX && !s->by) {
+		nl = strchrnul(s->log.s + LOG_MAX / 2, '\n');
+		nl += *nl == '\n';
+		s->log.len -= nl - s->log.s;
+		memmove(s->log.s, nl, s->log.len + 1);
+	}
+	if (s->log.len < 2 * LOG_MAX)
+		buf_printf(&s->log, "%s\n", line);
+}
+
 static void console_line(struct verdict *v, struct vboot *b, const char *line, double t_now)
 {
 	struct line l;
@@ -236,8 +251,7 @@ static void console_line(struct verdict *v, struct vboot *b, const char *line, d
 		note_report(b, &l);
 		break;
 	}
-	if (b->said.log.len < LOG_MAX)
-		buf_printf(&b->said.log, "%s\n", line);
+	keep_line(&b->said, line);
 }
 
 /* ---- memcheck's XML ---- */
