@@ -69,6 +69,64 @@ missing_tool()
 	says "missing: bison" "no apt"
 }
 
+# a_traced_program: a program, $CHECK/probed, and the places of two of its lines in $CHECK/code; a ptrace() that fails.
+a_traced_program()
+{
+	cat > "$CHECK/probed.c" <<-'END'
+	#include <stdio.h>
+	void __attribute__((noipa)) never(void) { }
+	void __attribute__((noipa)) once(void) { }
+	int main(void)
+	{
+		once();
+		puts("to the end");
+		return 5;
+	}
+	END
+	gcc -O1 -fno-pie -no-pie -o "$CHECK/probed" "$CHECK/probed.c"
+	nm "$CHECK/probed" | sed -n 's/ T never$/ mm\/x.c:2/p; s/ T once$/ mm\/x.c:3/p' > "$CHECK/code"
+	gcc -shared -fPIC -Wall -Wextra -Werror -o "$CHECK/ptrace.so" tests/kit/ptrace-fails.c
+	rm -f "$CHECK/ran"
+}
+
+# probed CODE [VARIABLE=VALUE...]: it runs under the probe, which must end with CODE.
+probed()
+{
+	rm -f "$CHECK/ran"
+	code=$1
+	shift
+	# The one without AddressSanitizer, which has to come first in LD_PRELOAD.
+	expect "$code" env LD_PRELOAD="$CHECK/ptrace.so" "$@" build/host/mmuml-probe "$CHECK/code" "$CHECK/ran" "$CHECK/probed"
+}
+
+# What was not watched is not known to have never run: no RAN file, or no kernel.
+probe_loses_the_kernel()
+{
+	a_traced_program
+	probed 5
+	says "to the end"
+	same "$(cat "$CHECK/ran")" mm/x.c:3 "lines that ran"
+	# PTRACE_TRACEME, PTRACE_SETOPTIONS: as if there were no probe.
+	for request in 0 16896; do
+		probed 5 PTRACE_FAILS=$request
+		says "to the end" "which lines run is not known" "Input/output error"
+		[ ! -e "$CHECK/ran" ]
+	done
+	echo "10 mm/x.c:9" >> "$CHECK/code"
+	probed 5
+	says "to the end" "no breakpoint can be written into the kernel"
+	[ ! -e "$CHECK/ran" ]
+	sed -i '/:9$/d' "$CHECK/code"
+	# PTRACE_CONT at first and at the breakpoint, PTRACE_GETREGS, PTRACE_SETREGS.
+	for fails in "7 0" "7 1" "12 0" "13 0"; do
+		probed 3 PTRACE_FAILS="${fails% *}" PTRACE_AFTER="${fails#* }"
+		says "mmuml-probe has lost the kernel: " "Input/output error"
+		says_not "to the end"
+	done
+	expect 127 build/host/mmuml-probe "$CHECK/code" "$CHECK/ran" "$CHECK/no/such"
+	says "cannot start $CHECK/no/such" "No such file"
+}
+
 host_cases()
 {
 	t host.shm_noexec shm_noexec
@@ -78,4 +136,5 @@ host_cases()
 	t host.disk_full disk_full
 	t host.no_optional_tools without_optional_tools
 	t host.missing_tool missing_tool
+	t host.probe probe_loses_the_kernel
 }
