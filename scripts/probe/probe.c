@@ -6,7 +6,9 @@
  * usage: mmuml-probe --find KERNEL < LINES > CODE	LINES: "path:line" in the kernel's tree, one a line
  *        mmuml-probe CODE RAN KERNEL [ARGUMENT...]	CODE: "address path:line" of each place where a line's code begins
  * RAN is appended to: "path:line" once it was reached. Ends as the kernel ends. With optimisation a line's code may be
- * shared with its neighbours: the answer is as good as that of a debugger.
+ * shared with its neighbours: the answer is as good as that of a debugger. Where the kernel cannot be traced it runs all the
+ * same, and RAN is not there: nothing is known. A kernel that is lost sight of on the way is ended, with EX_HOST: a line that
+ * nobody watched must not pass for one that never ran.
  */
 #include <dwarf.h>
 #include <elfutils/libdw.h>
@@ -176,16 +178,18 @@ static int open_memory(pid_t pid)
 	return fd;
 }
 
-/* All that were not hit yet, into the program that was just executed. */
-static void plant(pid_t pid)
+/* All that were not hit yet, into the program that was just executed; false with errno if one cannot be. */
+static bool plant(pid_t pid)
 {
-	int mem = open_memory(pid);
+	int mem = open_memory(pid), i = 0;
 
-	for (int i = 0; mem >= 0 && i < n_lines; i++) {
+	for (; mem >= 0 && i < n_lines; i++) {
 		struct line *l = &lines[i];
-		int byte = l->ran ? -1 : swap_byte(mem, l->addr, BREAKPOINT);
+		int byte = l->ran ? 0 : swap_byte(mem, l->addr, BREAKPOINT);
 
-		l->planted = byte >= 0;
+		if (byte < 0)
+			break;
+		l->planted = !l->ran;
 		l->byte = byte;
 		/* Another line's code begins in the same place: what stood there is known to it. */
 		for (int j = 0; byte == BREAKPOINT && j < i; j++)
@@ -194,30 +198,81 @@ static void plant(pid_t pid)
 	}
 	if (mem >= 0)
 		close(mem);
+	return mem >= 0 && i == n_lines;
 }
 
-/* If one of the breakpoints was hit, note its lines and put the byte back; false if it is none of ours. */
-static bool take_hit(pid_t pid, int ran_fd)
+/* Take out again what plant() put in before it failed. */
+static void uproot(pid_t pid)
 {
-	struct user_regs_struct regs;
+	int mem = open_memory(pid);
+
+	for (int i = 0; mem >= 0 && i < n_lines; i++)
+		if (lines[i].planted)
+			swap_byte(mem, lines[i].addr, lines[i].byte);
+	if (mem >= 0)
+		close(mem);
+}
+
+/*
+ * The kernel can no longer be watched: end it and say so, unless it is that it was killed (ESRCH), which the next waitpid()
+ * tells in full.
+ */
+static void lost(pid_t pid, const char *what)
+{
+	int err = errno;
+
+	if (err == ESRCH)
+		return;
+	kill(pid, SIGKILL);
+	die(EX_HOST, NULL, strerror(err), "mmuml-probe has lost the kernel: %s", what);
+}
+
+/* What ptrace() says; where that is an error, lost() has its say first. */
+static long must(enum __ptrace_request request, pid_t pid, void *data, const char *what)
+{
+	long ret = ptrace(request, pid, NULL, data);
+
+	if (ret < 0)
+		lost(pid, what);
+	return ret;
+}
+
+/* Put back the byte of each line whose code begins at @addr, and note the line; whether there is one. */
+static bool note_lines(pid_t pid, Dwarf_Addr addr, int ran_fd)
+{
 	int mem = open_memory(pid);
 	bool ours = false;
 
-	if (ptrace(PTRACE_GETREGS, pid, NULL, &regs))
-		mem = -1;
-	regs.rip--;
-	for (int i = 0; mem >= 0 && i < n_lines; i++) {
+	for (int i = 0; i < n_lines; i++) {
 		struct line *l = &lines[i];
 
-		if (l->addr != regs.rip || !l->planted || swap_byte(mem, l->addr, l->byte) < 0)
+		if (l->addr != addr || !l->planted)
 			continue;
+		ours = true;
+		if (mem < 0 || swap_byte(mem, l->addr, l->byte) < 0)
+			lost(pid, "a breakpoint cannot be taken out");
 		l->planted = false;
-		l->ran = ours = true;
-		dprintf(ran_fd, "%s:%d\n", l->path, l->nr);
+		l->ran = true;
+		if (dprintf(ran_fd, "%s:%d\n", l->path, l->nr) < 0)
+			lost(pid, "a line that ran cannot be noted");
 	}
 	if (mem >= 0)
 		close(mem);
-	return ours && !ptrace(PTRACE_SETREGS, pid, NULL, &regs);
+	return ours;
+}
+
+/* If one of the breakpoints was hit, go on where it stood; false if it is none of ours. */
+static bool take_hit(pid_t pid, int ran_fd)
+{
+	struct user_regs_struct regs;
+
+	if (must(PTRACE_GETREGS, pid, &regs, "its registers cannot be read") < 0)
+		return false;
+	regs.rip--;
+	if (!note_lines(pid, regs.rip, ran_fd))
+		return false;
+	must(PTRACE_SETREGS, pid, &regs, "its registers cannot be set");
+	return true;
 }
 
 /* The signal to go on with. */
@@ -226,7 +281,8 @@ static int stopped(pid_t pid, int status, int ran_fd)
 	int sig = WSTOPSIG(status);
 
 	if (status >> 16 == PTRACE_EVENT_EXEC) {
-		plant(pid);
+		if (!plant(pid))
+			lost(pid, "no breakpoint can be written into what it executed");
 		return 0;
 	}
 	if (sig == SIGTRAP && take_hit(pid, ran_fd))
@@ -244,8 +300,52 @@ static void __attribute__((noreturn)) end_as(int status)
 	exit(WEXITSTATUS(status));
 }
 
+/* Without a RAN file nobody takes the lines that are not in it for lines that never ran. */
+static void untraced(const char *ran, const char *what)
+{
+	fprintf(stderr, "mmuml: warning: %s (%s): which lines run is not known\n", what, strerror(errno));
+	unlink(ran);
+}
+
+static void __attribute__((noreturn)) become(const char *ran, char **argv)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+		untraced(ran, "the kernel cannot be traced");
+	execv(argv[0], argv);
+	fprintf(stderr, "mmuml: error: cannot start %s\n  because: %s\n", argv[0], strerror(errno));
+	_exit(127);
+}
+
+/* The stop of the first execve(), before there were options. False: it runs untraced. */
+static bool take_over(pid_t pid, const char *ran)
+{
+	void *options = (void *)(long)(PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC);
+
+	if (!ptrace(PTRACE_SETOPTIONS, pid, NULL, options) && plant(pid)) {
+		must(PTRACE_CONT, pid, NULL, "it cannot be continued");
+		return true;
+	}
+	untraced(ran, "no breakpoint can be written into the kernel");
+	uproot(pid);
+	must(PTRACE_DETACH, pid, NULL, "it can neither be traced nor let go");
+	return false;
+}
+
+/* A wait that signals do not end. */
+static int wait_for(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, __WALL) != pid)
+		if (errno != EINTR)
+			die(EX_HOST, NULL, strerror(errno), "mmuml-probe cannot wait for its kernel");
+	return status;
+}
+
 int main(int argc, char **argv)
 {
+	bool traced = true;
 	int status, ran_fd;
 	pid_t pid;
 
@@ -258,26 +358,17 @@ int main(int argc, char **argv)
 	if (ran_fd < 0)
 		die(EX_HOST, NULL, strerror(errno), "%s cannot be written", argv[2]);
 	pid = fork();
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		/* Where tracing is forbidden the kernel runs all the same: compare.sh sees that no file was written. */
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
-			unlink(argv[2]);
-		execv(argv[3], argv + 3);
-		_exit(127);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+	if (!pid)
+		become(argv[2], argv + 3);
+	if (pid < 0)
 		die(EX_HOST, NULL, strerror(errno), "cannot start %s", argv[3]);
-	if (!WIFSTOPPED(status))
-		end_as(status);
-	/* The stop of the first execve(), before there were options. */
-	ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC));
-	plant(pid);
-	ptrace(PTRACE_CONT, pid, NULL, NULL);
-	while (waitpid(pid, &status, __WALL) == pid || errno == EINTR) {
-		if (!WIFSTOPPED(status))
-			end_as(status);
-		ptrace(PTRACE_CONT, pid, NULL, (void *)(long)stopped(pid, status, ran_fd));
+	status = wait_for(pid);
+	if (WIFSTOPPED(status))
+		traced = take_over(pid, argv[2]);
+	while (WIFSTOPPED(status)) {
+		status = wait_for(pid);
+		if (WIFSTOPPED(status) && traced)
+			must(PTRACE_CONT, pid, (void *)(long)stopped(pid, status, ran_fd), "it cannot be continued");
 	}
-	return EX_HOST;
+	end_as(status);
 }

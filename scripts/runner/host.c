@@ -2,6 +2,7 @@
 /* What this machine must allow before a kernel can run on it as a process. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,21 +11,49 @@
 #include <sys/ptrace.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
+#include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <unistd.h>
 
+#include "hostlimits.h"
 #include "runner.h"
+
+/* Kernels at a time for each CPU: half of a test is waiting for RCU and the 10 ms tick. */
+#define PER_CPU		2
 
 struct problem {
 	char *what, *because, *advice;
 };
 
-/* The guest's memory is a file in TMPDIR or /dev/shm that it maps executable (arch/um/os-Linux/mem.c). */
+/* Where UML makes the file that is a guest's memory, and maps it executable: choose_tempdir() of arch/um/os-Linux/mem.c. */
+static const char *memory_dir(void)
+{
+	static const char *const vars[] = { "TMPDIR", "TMP", "TEMP" };
+	struct statfs fs;
+
+	for (size_t i = 0; i < sizeof(vars) / sizeof(*vars); i++) {
+		const char *dir = getenv(vars[i]);
+
+		if (dir && *dir)
+			return dir;
+	}
+	return !statfs("/dev/shm", &fs) && fs.f_type == TMPFS_MAGIC ? "/dev/shm" : "/tmp";
+}
+
+/* Megabytes free in there; -1: not known. */
+static long memory_room(const char *dir)
+{
+	struct statvfs fs;
+
+	return statvfs(dir, &fs) ? -1 : (long)((unsigned long long)fs.f_bavail * fs.f_frsize >> 20);
+}
+
 static bool check_memory_file(long mem_mb, struct problem *p)
 {
-	const char *dir = getenv("TMPDIR") ? getenv("TMPDIR") : "/dev/shm";
-	struct statvfs fs;
+	const char *dir = memory_dir();
+	long room = memory_room(dir);
 	void *map;
 	int fd;
 
@@ -51,10 +80,9 @@ static bool check_memory_file(long mem_mb, struct problem *p)
 		return false;
 	}
 	munmap(map, 4096);
-	if (!statvfs(dir, &fs) && (unsigned long long)fs.f_bavail * fs.f_frsize < (unsigned long long)mem_mb << 20) {
+	if (room >= 0 && room < mem_mb) {
 		p->what = xasprintf("%s is too small for the guest's memory", dir);
-		p->because = xasprintf("%llu MB free, %ld MB needed",
-				       (unsigned long long)fs.f_bavail * fs.f_frsize >> 20, mem_mb);
+		p->because = xasprintf("%ld MB free, %ld MB needed", room, mem_mb);
 		return false;
 	}
 	return true;
@@ -127,14 +155,61 @@ static bool check_map_count(struct problem *p)
 
 static bool check_available(long mem_mb, struct problem *p)
 {
-	long kb = number("/proc/meminfo", "MemAvailable:");
+	struct limits l;
 
-	if (kb < 0 || kb / 1024 >= mem_mb)
-		return true;
-	p->what = xasprintf("not enough memory");
-	p->because = xasprintf("%ld MB available, the guest has %ld MB", kb / 1024, mem_mb);
-	p->advice = xasprintf("close something, or make run MEM=%ld", kb / 2048);
-	return false;
+	limits_read(&l, "");
+	if (l.memory_mb >= 0 && l.memory_mb < mem_mb) {
+		p->what = xasprintf("not enough memory");
+		p->because = xasprintf("%ld MB available%s%s, the guest has %ld MB", l.memory_mb, l.memory_by ? " by " : "",
+				       l.memory_by ? l.memory_by : "", mem_mb);
+		p->advice = xasprintf("close something, or make run MEM=%ld", l.memory_mb / 2);
+	}
+	limits_free(&l);
+	return !p->what;
+}
+
+int host_jobs(int wanted, int most, long mem_mb, char **why)
+{
+	const char *dir = memory_dir();
+	long room = memory_room(dir);
+	struct limits l;
+	int jobs;
+
+	limits_read(&l, "");
+	jobs = wanted ? wanted : (int)(PER_CPU * l.cpus);
+	if (jobs > most)
+		jobs = most;
+	if (jobs < 1)
+		jobs = 1;
+	*why = NULL;
+	if (room >= 0 && room / mem_mb < jobs) {
+		jobs = room / mem_mb;
+		*why = xasprintf("%s has %ld MB free", dir, room);
+	}
+	if (l.memory_mb >= 0 && l.memory_mb / mem_mb < jobs) {
+		jobs = l.memory_mb / mem_mb;
+		free(*why);
+		*why = xasprintf("%ld MB of memory are available%s%s", l.memory_mb, l.memory_by ? " by " : "",
+				 l.memory_by ? l.memory_by : "");
+	}
+	limits_free(&l);
+	return jobs > 0 ? jobs : 1;
+}
+
+/* What make doctor says of it. */
+static void show_limits(long mem_mb)
+{
+	struct limits l;
+	char *why;
+	int jobs = host_jobs(0, INT_MAX, mem_mb, &why);
+
+	limits_read(&l, "");
+	printf("  %-18s %g%s%s\n", "CPUs", l.cpus, l.cpus_by ? ": " : "", l.cpus_by ? l.cpus_by : "");
+	printf("  %-18s %ld MB%s%s\n", "memory available", l.memory_mb, l.memory_by ? ": " : "", l.memory_by ? l.memory_by : "");
+	printf("  %-18s %s, %ld MB free\n", "memory of guests", memory_dir(), memory_room(memory_dir()));
+	printf("  %-18s %d of MEM=%ld%s%s\n", "kernels at a time", jobs, mem_mb, why ? ": " : "", why ? why : "");
+	limits_free(&l);
+	free(why);
 }
 
 static int check_all(long mem_mb, struct problem *found, bool table)
@@ -160,6 +235,7 @@ int host_report(long mem_mb)
 	struct problem p[5];
 	int n = check_all(mem_mb, p, true);
 
+	show_limits(mem_mb);
 	fflush(stdout);
 	for (int i = 0; i < n; i++)
 		fprintf(stderr, "mmuml: error: %s\n  because: %s\n  try:     %s\n", p[i].what, p[i].because, p[i].advice);

@@ -84,6 +84,17 @@ static void select_tests(const struct options *o, struct plan *plan, struct plan
 	free(path);
 }
 
+/* A note if the host takes fewer kernels at a time than were asked for, or suit its CPUs. */
+static void choose_jobs(struct options *o, const struct plan *plan)
+{
+	char *why;
+
+	o->jobs = host_jobs(o->jobs, plan->n / o->tool->piece_min, o->mem_mb, &why);
+	if (why)
+		printf("  NOTE    %d kernel%s of %ld MB at a time: %s\n", o->jobs, o->jobs > 1 ? "s" : "", o->mem_mb, why);
+	free(why);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
@@ -114,8 +125,7 @@ int main(int argc, char **argv)
 	if (o.tool->check)
 		o.tool->check(&o);
 	host_check(o.mem_mb);
-	if (!o.jobs)
-		o.jobs = 2 * sysconf(_SC_NPROCESSORS_ONLN);
+	choose_jobs(&o, &plan);
 	decode_init(o.kernel);
 	code = run_all(&o, &plan);
 	decode_end();

@@ -36,10 +36,16 @@ extern volatile sig_atomic_t interrupted;
 
 /* ---- host.c: what this machine must allow ---- */
 
-/* Check /dev/shm (or TMPDIR), memory, ptrace and seccomp, vm.max_map_count; all that is wrong is printed at once.
+/* Check /dev/shm (or TMPDIR, TMP, TEMP), memory, ptrace and seccomp, vm.max_map_count; all that is wrong is printed at once.
  * Exits with EX_HOST if a kernel cannot be started. */
 void host_check(long mem_mb);
-/* The same as a table for "make doctor"; returns the number of problems. */
+/*
+ * How many kernels of @mem_mb MB at a time this host can take, at least 1: @wanted of them, 0: two for each CPU that may be
+ * used; not more than @most, of which there is use. If memory, or the file system that the guests' memory is in, has not room
+ * for so many, *@why, which the caller frees, says what; else it is NULL.
+ */
+int host_jobs(int wanted, int most, long mem_mb, char **why);
+/* The checks, and what limits the kernels at a time, as a table for "make doctor"; returns the number of problems. */
 int host_report(long mem_mb);
 
 /* ---- guest.c: one kernel process ---- */

@@ -367,13 +367,12 @@ static void record_settings(struct run *r, const struct plan *plan)
 	}
 }
 
-static void prepare(struct run *r, const struct plan *plan)
+static void prepare(struct run *r)
 {
 	const struct options *o = r->opt;
-	int most = plan->n / o->tool->piece_min;
 	char *path;
 
-	r->jobs = o->jobs < most ? o->jobs : most > 0 ? most : 1;
+	r->jobs = o->jobs;
 	r->slots = r->jobs * (1 + COMPANIONS);
 	r->console = xcalloc(r->slots, sizeof(*r->console));
 	r->alive = xcalloc(r->slots, sizeof(*r->alive));
@@ -405,7 +404,7 @@ int run_all(const struct options *o, struct plan *plan)
 				       .outside = show_outside, .round = show_round, .arg = &show };
 	double written = 0;
 
-	prepare(&r, plan);
+	prepare(&r);
 	show.dir = r.dir;
 	symbols_init(learn_symbol, &r);
 	verdict_init(&r.v, &hooks);

@@ -69,6 +69,139 @@ missing_tool()
 	says "missing: bison" "no apt"
 }
 
+# a_traced_program: a program, $CHECK/probed, and the places of two of its lines in $CHECK/code; a ptrace() that fails.
+a_traced_program()
+{
+	cat > "$CHECK/probed.c" <<-'END'
+	#include <stdio.h>
+	void __attribute__((noipa)) never(void) { }
+	void __attribute__((noipa)) once(void) { }
+	int main(void)
+	{
+		once();
+		puts("to the end");
+		return 5;
+	}
+	END
+	gcc -O1 -fno-pie -no-pie -o "$CHECK/probed" "$CHECK/probed.c"
+	nm "$CHECK/probed" | sed -n 's/ T never$/ mm\/x.c:2/p; s/ T once$/ mm\/x.c:3/p' > "$CHECK/code"
+	gcc -shared -fPIC -Wall -Wextra -Werror -o "$CHECK/ptrace.so" tests/kit/ptrace-fails.c
+	rm -f "$CHECK/ran"
+}
+
+# probed CODE [VARIABLE=VALUE...]: it runs under the probe, which must end with CODE.
+probed()
+{
+	rm -f "$CHECK/ran"
+	code=$1
+	shift
+	# The one without AddressSanitizer, which has to come first in LD_PRELOAD.
+	expect "$code" env LD_PRELOAD="$CHECK/ptrace.so" "$@" build/host/mmuml-probe "$CHECK/code" "$CHECK/ran" "$CHECK/probed"
+}
+
+# What was not watched is not known to have never run: no RAN file, or no kernel.
+probe_loses_the_kernel()
+{
+	a_traced_program
+	probed 5
+	says "to the end"
+	same "$(cat "$CHECK/ran")" mm/x.c:3 "lines that ran"
+	# PTRACE_TRACEME, PTRACE_SETOPTIONS: as if there were no probe.
+	for request in 0 16896; do
+		probed 5 PTRACE_FAILS=$request
+		says "to the end" "which lines run is not known" "Input/output error"
+		[ ! -e "$CHECK/ran" ]
+	done
+	echo "10 mm/x.c:9" >> "$CHECK/code"
+	probed 5
+	says "to the end" "no breakpoint can be written into the kernel"
+	[ ! -e "$CHECK/ran" ]
+	sed -i '/:9$/d' "$CHECK/code"
+	# PTRACE_CONT at first and at the breakpoint, PTRACE_GETREGS, PTRACE_SETREGS.
+	for fails in "7 0" "7 1" "12 0" "13 0"; do
+		probed 3 PTRACE_FAILS="${fails% *}" PTRACE_AFTER="${fails#* }"
+		says "mmuml-probe has lost the kernel: " "Input/output error"
+		says_not "to the end"
+	done
+	expect 127 build/host/mmuml-probe "$CHECK/code" "$CHECK/ran" "$CHECK/no/such"
+	says "cannot start $CHECK/no/such" "No such file"
+}
+
+limits_are_read()
+{
+	gcc -std=gnu11 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -Iscripts/lib -o "$CHECK/unit-limits" \
+	    tests/kit/unit-limits.c scripts/runner/hostlimits.c scripts/lib/*.c
+	cd "$CHECK" || return
+	expect 0 ./unit-limits
+	says ", 0 failed"
+}
+
+cpus_by_affinity()
+{
+	cpu=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
+	expect 0 taskset -c "$cpu" "$TOP/build/host-asan/mmuml-run" --doctor
+	says "kernels at a time  2 of MEM=512"
+	[ "$(nproc --all)" = 1 ] || says "CPUs               1: the affinity to 1 of "
+}
+
+# in_group MEMORY QUOTA COMMAND: sh -c in a control group of that many MB and that part, in per cent, of a CPU; of the
+# version whose controllers this host has. 77 if this user cannot make one.
+in_group()
+{
+	group=/sys/fs/cgroup/mmuml-kit.$$
+	if mkdir "/sys/fs/cgroup/memory/${group##*/}" "/sys/fs/cgroup/cpu/${group##*/}" 2>/dev/null; then
+		set -- "$1" "$2" "$3" "/sys/fs/cgroup/memory/${group##*/}" "/sys/fs/cgroup/cpu/${group##*/}"
+		echo $(($1 << 20)) > "$4/memory.limit_in_bytes"
+		echo $(($2 * 1000)) > "$5/cpu.cfs_quota_us"
+	elif mkdir $group 2>/dev/null && [ -e $group/memory.max ] && [ -e $group/cpu.max ]; then
+		set -- "$1" "$2" "$3" $group $group
+		echo $(($1 << 20)) > "$4/memory.max"
+		echo "$(($2 * 1000)) 100000" > "$5/cpu.max"
+	else
+		rmdir $group 2>/dev/null || true
+		return 77
+	fi
+	in=0
+	sh -c "echo \$\$ > '$4/cgroup.procs'; echo \$\$ > '$5/cgroup.procs'; $3" || in=$?
+	rmdir "$4" "$5" 2>/dev/null || true
+	return $in
+}
+
+# A limit of the control group: fewer kernels at a time, or none.
+limits_by_group()
+{
+	code=0
+	in_group 1200 150 : || code=$?
+	if [ $code = 77 ]; then
+		echo "no control group can be made here: host.limits has them on files only"
+		return 0
+	fi
+	run="$TOP/build/host-asan/mmuml-run"
+	expect 0 in_group 1200 50 "$run --doctor"
+	says "CPUs               0.5: the quota of 0.5 CPUs of /sys/fs/cgroup/" "kernels at a time  1 of MEM=512"
+	expect 0 in_group 1200 150 "$run --doctor"
+	says " MB: the memory limit of /sys/fs/cgroup/" "kernels at a time  2 of MEM=512: 1"
+	# ASan's own memory is too much for that.
+	expect 3 in_group 300 100 "$(one_run)"
+	says "not enough memory" "MB available by the memory limit of /sys/fs/cgroup/" "the guest has 512 MB"
+}
+
+# Room for one guest is none for four: fewer at a time, and it is said. TMP= is where UML looks, too.
+room_for_all()
+{
+	run=$(one_run | sed "s/--tests .*/--jobs 4 --tests 'mremap.move.*,mremap.errors.*'/")
+	mkdir -p "$CHECK/mem" "$CHECK/small"
+	expect 0 privately "mount -t tmpfs -o size=700M none /dev/shm; $run"
+	says "NOTE    1 kernel of 512 MB at a time: /dev/shm has 700 MB free" "mmuml: PASS "
+	expect 0 privately "mount -t tmpfs -o size=700M none /dev/shm; mount -t tmpfs -o size=3G none $CHECK/mem; export TMP=$CHECK/mem; $run"
+	says_not NOTE
+	# One test is one kernel, for which there is room.
+	expect 0 privately "mount -t tmpfs -o size=700M none /dev/shm; $(one_run)"
+	says_not NOTE
+	expect 3 privately "mount -t tmpfs -o size=8M none $CHECK/small; export TEMP=$CHECK/small; $(one_run)"
+	says "$CHECK/small is too small" "8 MB free, 512 MB needed"
+}
+
 host_cases()
 {
 	t host.shm_noexec shm_noexec
@@ -78,4 +211,9 @@ host_cases()
 	t host.disk_full disk_full
 	t host.no_optional_tools without_optional_tools
 	t host.missing_tool missing_tool
+	t host.probe probe_loses_the_kernel
+	t host.limits limits_are_read
+	t host.affinity cpus_by_affinity
+	t host.cgroup limits_by_group
+	t host.room room_for_all
 }
