@@ -76,6 +76,6 @@ host_cases()
 	t host.memory_nowhere memory_nowhere
 	t host.out_read_only out_read_only
 	t host.disk_full disk_full
-	t host.no_optional_tools without_optional_tools
-	t host.missing_tool missing_tool
+	t -x out host.no_optional_tools without_optional_tools
+	t -host host.missing_tool missing_tool
 }
