@@ -17,9 +17,11 @@ MEM	?= $(call profile_says,MEM,512)
 ISOLATE	?=
 # kernels at a time for a long list
 JOBS	?=
+# a file that gets the name of the run's directory
+NOTE	?=
 # do not give up when everything fails
 KEEP_GOING ?=
-# make bench: also from nothing
+# make bench: also from nothing; make check: every case
 FULL	?=
 # make compare: two stacks, A and B, instead of S; patch by patch; JSON=1 for the machine's form
 A	?=
@@ -75,7 +77,7 @@ given	= $(strip $(foreach v,$(1),$(if $(filter command% environment%,$(origin $(
 
 RUN	= $(RUNNER) --kernel $(OUT)/vmlinux --guest $(GUEST) --tree $(TREE) --profile $(PROFILE) \
 	  --series '$(S)' --linux '$(LINUX)' --mem $(MEM) --scale $(SCALE) --append '$(APPEND)' \
-	  --given "$(call given,MEM SCALE APPEND)"
+	  --given "$(call given,MEM SCALE APPEND)" $(if $(NOTE),--note '$(NOTE)')
 GDBSH	= scripts/gdb.sh $(OUT) $(shell echo $$PPID)
 RUNTESTS = $(RUN) --tests '$(T)' --seed $(SEED) --repeat $(REPEAT) --started $(START) \
 	  $(if $(V),--verbose) $(if $(ISOLATE),--isolate) $(if $(JOBS),--jobs '$(JOBS)') $(if $(KEEP_GOING),--keep-going)
@@ -164,7 +166,7 @@ list: host guest
 	@scripts/list.sh $(GUEST)
 
 check:
-	@tests/kit/check.sh
+	@FULL='$(FULL)' tests/kit/check.sh
 
 soak: build
 	@$(RUNTESTS) --what soak

@@ -1,12 +1,27 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # The tests of the kit itself, then all in-guest tests under fast and debug.
-# usage: tests/kit/check.sh            everything; the last line is "N passed, N failed"
+# usage: tests/kit/check.sh            what guards a promise of the README; the last line is "N passed, N failed"
+#        FULL=1 tests/kit/check.sh     every case
 #        ONLY='runner.*' tests/kit/check.sh   only the kit's cases that match, no in-guest suite
+#        BUILT=1                       what is built is taken as it is
+#        AT_ONCE=1                     cases side by side: as many as there are CPUs, at most 4, unless it says otherwise
+#        V=1                           how long every case took, not the slowest 15
+#        tests/kit/check.sh --case NAME   one case, as the above starts it
 set -eu
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$TOP"
+CHECK_TOP=$TOP/build/check	# scratch of the cases, a directory for each
+CASE='' FUNCTION=''
+[ "${1-}" != --case ] || CASE=$2
+CHECK=$CHECK_TOP/${CASE:-none}
+FULL=${CHECK_FULL-${FULL-}}
+VERBOSE=${V-}
+cpus=$(nproc)
+AT_ONCE=${AT_ONCE:-$((cpus < 4 ? cpus : 4))}
+. tests/kit/cases.sh
 . tests/kit/lib.sh
+. tests/kit/self.sh
 . tests/kit/hygiene.sh
 . tests/kit/runner.sh
 . tests/kit/replay.sh
@@ -21,47 +36,86 @@ NAME=default
 OUT=build/trees/$NAME/build-fast
 GUEST=build/trees/$NAME/build-guest
 unset MAKEFLAGS MAKELEVEL MFLAGS T S A B LINUX PROFILE V CMD ATTACH OG SCRIPT GDB WHO BASE HTML JSON SINCE
-unset PROFILE_ASKED EACH REPEAT NAME DIR MBOX README
+unset PROFILE_ASKED EACH REPEAT NAME DIR MBOX README NOTE JOBS YES
+
+# Long and rare ones first: what is cheap fills the gaps.
+all_cases()
+{
+	compare_cases
+	valgrind_cases
+	gdb_cases
+	coverage_cases
+	stage_cases
+	runner_cases
+	replay_cases
+	host_cases
+	hygiene_cases
+	self_cases
+}
 
 prepare()
 {
-	mkdir -p "$CHECK/run"
-	echo "  CHECK   build (fast)"
+	[ -z "${BUILT-}" ] || return 0
+	echo "  CHECK   build"
+	began=$(date +%s)
 	make build
 	make kernel PROFILE=coverage
 	make kernel PROFILE=valgrind
+	make kernel PROFILE=debug
 	make -s -j"$(nproc)" -C scripts OUT="$TOP/build/host-asan" SAN=address,undefined WERROR=1
+	make -s -j"$(nproc)" -C scripts OUT="$TOP/build/host-tsan" SAN=thread WERROR=1
+	echo "$(($(date +%s) - began)) build" >> "$STATE/times"
 }
 
-# The suite of one profile; its counts are added to the kit's.
+# ask DIR KEY: what the results of a run say; 0 if they say nothing.
+ask()
+{
+	build/host/mmuml-run --result "$1" --key "$2" 2>/dev/null || echo 0
+}
+
+# The suite of one profile; its counts are added to the kit's. The run says itself where it is: out/latest is anybody's.
 suite()
 {
-	[ -z "${ONLY-}" ] || return 0
 	echo "  CHECK   in-guest tests, PROFILE=$1"
-	make run PROFILE="$1" || true
-	json=out/latest/results.json
-	passed=$(jq '[.tests[] | select(.status == "PASS")] | length' $json)
-	skipped=$(jq '[.tests[] | select(.status == "SKIP")] | length' $json)
-	all=$(jq '.tests | length' $json)
-	code=$(jq .exit $json)
-	bad=$((all - passed - skipped))
-	# A verdict that is not 0 although each test passed (a report outside the tests) is a failure of its own.
+	began=$(date +%s)
+	note=$STATE/note.$1
+	code=0
+	make run PROFILE="$1" NOTE="$note" || code=$?
+	echo "$(($(date +%s) - began)) in-guest.$1" >> "$STATE/times"
+	run=$(cat "$note" 2>/dev/null) || true
+	passed=0 bad=0
+	if [ -n "$run" ]; then
+		passed=$(ask "$run" summary.pass)
+		for how in fail crash timeout notrun; do
+			bad=$((bad + $(ask "$run" summary.$how)))
+		done
+	fi
+	# A verdict that is not 0 although each test passed (a report outside the tests, no run at all) is a failure of its own.
 	[ "$code" = 0 ] || [ $bad != 0 ] || bad=1
 	PASSED=$((PASSED + passed))
 	FAILED=$((FAILED + bad))
 }
 
+if [ -n "$CASE" ]; then
+	export CHECK_FULL="$FULL"
+	all_cases
+	[ -n "$FUNCTION" ] || { echo "no case named $CASE"; exit 2; }
+	mkdir -p "$CHECK/run"
+	run_case
+	exit "$(cat "$STATE/$CASE.code")"
+fi
+export CHECK_FULL="$FULL"
+rm -rf "$CHECK_TOP"
+mkdir -p "$STATE"
+: > "$STATE/list"
+all_cases
+[ -s "$STATE/list" ] || { echo "mmuml: error: no case matches ONLY='$ONLY'"; exit 2; }
 prepare
-hygiene_cases
-runner_cases
-replay_cases
-stage_cases
-host_cases
-gdb_cases
-coverage_cases
-compare_cases
-valgrind_cases
-suite fast
-suite debug
+run_cases
+if [ -z "${ONLY-}" ]; then
+	suite fast
+	suite debug
+fi
+show_times
 echo "$PASSED passed, $FAILED failed"
 [ $FAILED = 0 ]

@@ -673,35 +673,35 @@ unreached_is_true()
 
 coverage_cases()
 {
-	t coverage.changed reports_changed_lines
-	t coverage.who says_who
-	t coverage.idle idle_is_taken_off
-	t coverage.base compares_runs
-	t coverage.stamp other_compilation
-	t coverage.gcov other_gcov
-	t coverage.no_counters no_counters
-	t coverage.bad_counts bad_counts
-	t coverage.partial partial
-	t coverage.out_of_step out_of_step
-	t coverage.stream all_of_the_stream
-	t coverage.list list_is_held_true
-	t coverage.marks marks_tell_groups
-	t coverage.reasons reasons_are_right
-	t coverage.constant constant_condition
-	t coverage.kbuild kbuild_records
-	t coverage.gather gathers
-	t coverage.edited edited_meanwhile
-	t coverage.no_marks no_marks_no_report
-	t coverage.exact exact_objects
-	t coverage.compile_commands compile_commands
-	t coverage.not_compiled not_compiled
-	t coverage.crash guest_crashes
-	t coverage.states line_states
+	t -host coverage.changed reports_changed_lines
+	t -host coverage.who says_who
+	t -host coverage.idle idle_is_taken_off
+	t -host coverage.base compares_runs
+	t -host coverage.stamp other_compilation
+	t -host coverage.gcov other_gcov
+	t -host coverage.no_counters no_counters
+	t -host coverage.bad_counts bad_counts
+	t -host coverage.partial partial
+	t -host coverage.out_of_step out_of_step
+	t -host coverage.stream all_of_the_stream
+	t -host coverage.list list_is_held_true
+	t -host coverage.marks marks_tell_groups
+	t -host coverage.reasons reasons_are_right
+	t -host coverage.constant constant_condition
+	t -host coverage.kbuild kbuild_records
+	t -host coverage.gather gathers
+	t -host coverage.edited edited_meanwhile
+	t -host coverage.no_marks no_marks_no_report
+	t -x coverage coverage.exact exact_objects
+	t -x tree coverage.compile_commands compile_commands
+	t -x tree coverage.not_compiled not_compiled
+	t -x coverage coverage.crash guest_crashes
+	t -x tree -x out coverage.states line_states
 	t coverage.no_kernel no_kernel_counters
-	t coverage.run a_real_run
-	t coverage.lcov needs_lcov
-	t coverage.never never_executed
-	t coverage.own_run reports_its_own_run
-	t coverage.usage coverage_usage
-	t coverage.unreached unreached_is_true
+	t -x out -x coverage coverage.run a_real_run
+	t -host coverage.lcov needs_lcov
+	t -x out -x coverage coverage.never never_executed
+	t -x out -x coverage coverage.own_run reports_its_own_run
+	t -x out -x coverage coverage.usage coverage_usage
+	t -x out -x coverage -full coverage.unreached unreached_is_true
 }

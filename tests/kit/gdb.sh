@@ -373,26 +373,26 @@ gdb_completes()
 
 gdb_cases()
 {
-	t gdb.stops gdb_stops_in_the_test
-	t gdb.status gdb_ends_with_a_real_status
-	t gdb.steps gdb_steps_over_ticks
-	t gdb.vmas gdb_knows_vmas_and_tasks
-	t gdb.rmap gdb_walks_the_reverse_map
-	t gdb.pgwalk gdb_walks_page_tables
-	t gdb.marks gdb_marks_disagreements
-	t gdb.lx gdb_mends_lx_commands
-	t gdb.lists gdb_knows_lists_and_locks
-	t gdb.debug gdb_reads_a_debug_kernel
-	t gdb.many gdb_finds_64_processes
-	t gdb.graph gdb_draws
-	t gdb.panicked gdb_sees_a_panicked_guest
-	t gdb.on_fail gdb_on_fail_stops_by_itself
-	t gdb.attach gdb_attaches
-	t gdb.interleave gdb_interleaves
-	t gdb.og gdb_builds_objects_for_debugging
+	t -x out gdb.stops gdb_stops_in_the_test
+	t -x out gdb.status gdb_ends_with_a_real_status
+	t -x out gdb.steps gdb_steps_over_ticks
+	t -x out gdb.vmas gdb_knows_vmas_and_tasks
+	t -x out gdb.rmap gdb_walks_the_reverse_map
+	t -x out gdb.pgwalk gdb_walks_page_tables
+	t -x out gdb.marks gdb_marks_disagreements
+	t -x out gdb.lx gdb_mends_lx_commands
+	t -x out gdb.lists gdb_knows_lists_and_locks
+	t -x out -x tree gdb.debug gdb_reads_a_debug_kernel
+	t -x out gdb.many gdb_finds_64_processes
+	t -x out gdb.graph gdb_draws
+	t -x out gdb.panicked gdb_sees_a_panicked_guest
+	t -x out gdb.on_fail gdb_on_fail_stops_by_itself
+	t -x out gdb.attach gdb_attaches
+	t -x out gdb.interleave gdb_interleaves
+	t -x out -x tree gdb.og gdb_builds_objects_for_debugging
 	t gdb.missing gdb_says_what_is_missing
-	t gdb.help gdb_explains_every_command
-	t gdb.terminal gdb_leaves_the_terminal_as_it_was
+	t -x out gdb.help gdb_explains_every_command
+	t -x out gdb.terminal gdb_leaves_the_terminal_as_it_was
 	t gdb.completion gdb_completes
-	t gdb.places gdb_goes_to_every_place
+	t -x out -full gdb.places gdb_goes_to_every_place
 }

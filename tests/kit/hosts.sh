@@ -209,10 +209,10 @@ host_cases()
 	t host.memory_nowhere memory_nowhere
 	t host.out_read_only out_read_only
 	t host.disk_full disk_full
-	t host.no_optional_tools without_optional_tools
-	t host.missing_tool missing_tool
-	t host.probe probe_loses_the_kernel
-	t host.limits limits_are_read
+	t -x out host.no_optional_tools without_optional_tools
+	t -host host.missing_tool missing_tool
+	t -host host.probe probe_loses_the_kernel
+	t -host host.limits limits_are_read
 	t host.affinity cpus_by_affinity
 	t host.cgroup limits_by_group
 	t host.room room_for_all

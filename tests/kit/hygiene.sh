@@ -133,16 +133,16 @@ list_shows_all()
 
 hygiene_cases()
 {
-	t hygiene.shellcheck shell_scripts_are_clean
-	t hygiene.modes scripts_can_be_run
-	t hygiene.warnings host_programs_compile_without_warnings
-	t hygiene.parsers parsers_hold
-	t hygiene.no_mirror no_mirror_is_named
-	t hygiene.readmes every_directory_says_what_belongs_there
+	t -host hygiene.shellcheck shell_scripts_are_clean
+	t -host hygiene.modes scripts_can_be_run
+	t -host hygiene.warnings host_programs_compile_without_warnings
+	t -host hygiene.parsers parsers_hold
+	t -host hygiene.no_mirror no_mirror_is_named
+	t -host hygiene.readmes every_directory_says_what_belongs_there
 	t hygiene.purposes every_test_has_a_purpose
 	t hygiene.attributes attributes_are_checked
 	t hygiene.checkpatch patches_are_clean
-	t hygiene.series series_are_whole
-	t hygiene.help help_fits
+	t -host hygiene.series series_are_whole
+	t -host hygiene.help help_fits
 	t hygiene.list list_shows_all
 }

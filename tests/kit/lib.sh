@@ -1,32 +1,12 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
-# What the host-side tests of the kit share: one case, its expectations, its count. Sourced by check.sh.
+# What the host-side tests of the kit share: expectations, a run of the runner, a checkout to break. Sourced by check.sh.
+# $CHECK is the scratch directory of the case, empty when it begins.
 
 # What lives until the end of a short program is no leak worth a report.
 export ASAN_OPTIONS=detect_leaks=0
-CHECK=${TOP:?}/build/check		# scratch of the cases; out/ and build/ of the copies live below it
-PASSED=0 FAILED=0
-
-# t NAME FUNCTION: run one case in a subshell; its output is shown only if it fails.
-t()
-{
-	# shellcheck disable=SC2254 # ONLY is a glob
-	[ -z "${ONLY-}" ] || case $1 in $ONLY) ;; *) return 0 ;; esac
-	began=$(date +%s)
-	# Not as a condition: errexit would not hold inside it.
-	set +e
-	( set -eu; cd "$TOP"; "$2" ) >"$CHECK/log" 2>&1
-	code=$?
-	set -e
-	if [ $code = 0 ]; then
-		PASSED=$((PASSED + 1))
-		printf '  PASS    kit.%s  (%d s)\n' "$1" $(($(date +%s) - began))
-	else
-		FAILED=$((FAILED + 1))
-		printf '  FAIL    kit.%s\n' "$1"
-		tail -n 30 "$CHECK/log" | sed 's/^/          /'
-	fi
-}
+# shellcheck disable=SC2034 # for the cases
+LINUX_TREE=${CHECK_TOP:?}/linux	# the user's kernel tree of user_tree()
 
 # expect CODE COMMAND...: the command must end with CODE; its output is in $CHECK/got.
 expect()
@@ -102,7 +82,7 @@ a_copy()
 	mkdir -p "$CHECK/copy"
 	cp -r uml-config mm-changes scripts tests Makefile "$CHECK/copy/"
 	ln -s "$TOP/build" "$CHECK/copy/build"
-	cd "$CHECK/copy"
+	cd "$CHECK/copy" || return
 }
 
 # privately COMMANDS: sh -c in a mount namespace of its own.

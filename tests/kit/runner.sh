@@ -212,7 +212,12 @@ start_hanging()
 	(run_guest --tests kit.hang.forever --limit 1000 > "$CHECK/hanging" 2>&1 || echo "exit $?" >> "$CHECK/hanging") &
 	for _ in $(seq 100); do
 		sleep 0.1
-		PID=$(pgrep -f "host-asan/mmuml-run.*kit.hang.forever" | head -n 1) || continue
+		# Another case may have one of its own.
+		PID=
+		for p in $(pgrep -f "host-asan/mmuml-run.*kit.hang.forever"); do
+			[ "$(readlink "/proc/$p/cwd")" != "$CHECK/run" ] || { PID=$p; break; }
+		done
+		[ -n "$PID" ] || continue
 		# The kernel and the stubs of its processes are there: init and the test at least.
 		nothing_left > /dev/null || { sleep 1; return 0; }
 	done
@@ -333,7 +338,7 @@ runner_cases()
 	t runner.usage unknown_names
 	t runner.repeat repeats
 	t runner.repro repro_repeats
-	t runner.sigkill killed_hard
+	t -alone runner.sigkill killed_hard
 	t runner.interrupt interrupted
 	t runner.jail jail_holds
 	t runner.shell shell_has_busybox

@@ -267,12 +267,12 @@ incbin_is_seen()
 	done
 }
 
-# user_tree: a kernel tree of the user's, made from the base commit, in $CHECK/linux.
+# user_tree: a kernel tree of the user's, made from the base commit, in $LINUX_TREE.
 user_tree()
 {
-	rm -rf "$CHECK/linux"
-	git clone -q --shared --no-checkout build/git "$CHECK/linux" 2>/dev/null
-	git -C "$CHECK/linux" checkout -q --detach "$(git -C build/git rev-parse refs/mmuml/base)"
+	rm -rf "$LINUX_TREE"
+	git clone -q --shared --no-checkout build/git "$LINUX_TREE" 2>/dev/null
+	git -C "$LINUX_TREE" checkout -q --detach "$(git -C build/git rev-parse refs/mmuml/base)"
 	rm -rf build/trees/linux-*
 	rm -f build/git/objects/info/alternates
 	git -C build/git worktree prune
@@ -287,7 +287,7 @@ state_of()
 own_tree()
 {
 	user_tree
-	export LINUX="$CHECK/linux"
+	export LINUX="$LINUX_TREE"
 	mine=build/trees/$(scripts/tree.sh --name)
 	state=$(state_of "$LINUX")
 	expect 0 scripts/tree.sh
@@ -317,8 +317,8 @@ own_tree()
 # The edit of the tree that own_tree left is seen by a kernel built from it.
 own_tree_runs()
 {
-	[ -d "$CHECK/linux" ] || user_tree
-	cat >> "$CHECK/linux/mm/mremap.c" <<-'EOF'
+	[ -d "$LINUX_TREE" ] || user_tree
+	cat >> "$LINUX_TREE/mm/mremap.c" <<-'EOF'
 
 	static int __init mmuml_hello(void)
 	{
@@ -328,7 +328,7 @@ own_tree_runs()
 	late_initcall(mmuml_hello);
 	EOF
 	# With the changes that the pinned tree has, so that its objects are found in ccache.
-	expect 0 make run LINUX="$CHECK/linux" S=default T=mremap.move.arrives-page
+	expect 0 make run LINUX="$LINUX_TREE" S=default T=mremap.move.arrives-page
 	says "mmuml: PASS 1 of 1"
 	in_file "mmuml: the user was here" out/latest/console.log
 }
@@ -368,24 +368,24 @@ unreadable_tree()
 
 stage_cases()
 {
-	t tree.patch_refused patch_does_not_apply
-	t tree.patch_missing missing_patch_file
-	t tree.unknown_series unknown_series
-	t tree.edits_survive edits_survive
-	t tree.own_tree own_tree
-	t tree.own_tree_runs own_tree_runs
-	t tree.not_a_tree not_a_tree
-	t tree.unreadable unreadable_tree
+	t -x tree tree.patch_refused patch_does_not_apply
+	t -x tree tree.patch_missing missing_patch_file
+	t -host tree.unknown_series unknown_series
+	t -x tree tree.edits_survive edits_survive
+	t -x tree -x linux tree.own_tree own_tree
+	t -x tree -x linux -x out tree.own_tree_runs own_tree_runs
+	t -host tree.not_a_tree not_a_tree
+	t -host tree.unreadable unreadable_tree
 	t config.unknown_profile unknown_profile
 	t config.lost_option lost_option
 	t config.contradiction contradiction
 	t config.malformed malformed_fragment
-	t config.hollow hollow_profile
-	t build.error does_not_compile
-	t build.killed make_is_killed
-	t build.short_ways short_ways_agree
-	t build.short_way_whole short_way_is_whole
-	t build.editors editors_get_the_compiler
+	t -x tree build.error does_not_compile
+	t -x tree build.short_ways short_ways_agree
+	t -x tree config.hollow hollow_profile
+	t -x tree build.killed make_is_killed
+	t -x tree build.short_way_whole short_way_is_whole
+	t -x tree build.editors editors_get_the_compiler
 	t build.test_headers test_headers
-	t build.incbin incbin_is_seen
+	t -host build.incbin incbin_is_seen
 }
