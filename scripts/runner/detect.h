@@ -20,7 +20,8 @@ struct detector {
 	bool fatal;		/* the kernel does not survive it */
 	bool once;		/* it, or its whole class, is silent after its first report in a boot */
 	enum place place;
-	/* Asked at the end of each boot (protocol.h, ARMED_FILE): at least @armed_least while it is armed. NULL: cannot be asked. */
+	/* Asked at the end of each boot (protocol.h, ARMED_FILE), under the row's name: at least @armed_least while it is armed.
+	 * Without a key it cannot be asked; with a key and no file, init knows the answer. One row of a detector asks. */
 	const char *armed_file, *armed_key;
 	long armed_least;
 };
@@ -40,6 +41,7 @@ extern const int n_detectors;
 /* Classify one line of the console (no newline). Never fails; most lines are LINE_PLAIN. Any thread. */
 void detect_line(const char *line, struct line *out);
 
+/* The table for people: a line a row, in the order of the rows. */
 void detect_table(FILE *f);
 
 #endif

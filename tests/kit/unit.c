@@ -84,72 +84,6 @@ static void test_ktap(void)
 	free(huge);
 }
 
-struct watch_case {
-	const char *line;
-	enum report_kind kind;
-	const char *what;
-};
-
-static const struct watch_case watch_cases[] = {
-	{ "mmuml: begin a.b.c", RP_BEGIN, "a.b.c" },
-	{ "mmuml: end a.b.c", RP_END, "a.b.c" },
-	{ "[    0.210000] mmuml: begin a.b.c", RP_BEGIN, "a.b.c" },
-	{ "[    0.210000][   T12] BUG: KASAN: slab-use-after-free in f+0x1/0x2", RP_KASAN,
-	  "BUG: KASAN: slab-use-after-free in f+0x1/0x2" },
-	{ "Kernel panic - not syncing: sysrq triggered crash", RP_PANIC, "sysrq triggered crash" },
-	{ "Kernel panic - not syncing: Kernel mode fault at addr 0x0, ip 0x60020000", RP_OOPS,
-	  "Kernel mode fault at addr 0x0, ip 0x60020000" },
-	{ "BUG: failure at mm/rmap.c:1234/f()!", RP_BUG, "BUG: failure at mm/rmap.c:1234/f()!" },
-	{ "kernel BUG at mm/rmap.c:1234!", RP_BUG, "kernel BUG at mm/rmap.c:1234!" },
-	{ "BUG: sleeping function called from invalid context at mm/x.c:1", RP_BUG,
-	  "BUG: sleeping function called from invalid context at mm/x.c:1" },
-	{ "BUG: Bad page state in process x  pfn:01234", RP_BADPAGE, "BUG: Bad page state in process x  pfn:01234" },
-	{ "BUG: Bad rss-counter state mm:00 type:MM_ANONPAGES val:1", RP_BADPAGE,
-	  "BUG: Bad rss-counter state mm:00 type:MM_ANONPAGES val:1" },
-	{ "WARNING: arch/um/kernel/irq.c:317 at 0x60047a7e, CPU#0: init/1", RP_WARN,
-	  "WARNING: arch/um/kernel/irq.c:317 at 0x60047a7e, CPU#0: init/1" },
-	{ "WARNING: possible circular locking dependency detected", RP_LOCKDEP,
-	  "WARNING: possible circular locking dependency detected" },
-	{ "WARNING: inconsistent lock state", RP_LOCKDEP, "WARNING: inconsistent lock state" },
-	{ "UBSAN: array-index-out-of-bounds in mm/x.c:1:2", RP_UBSAN, "UBSAN: array-index-out-of-bounds in mm/x.c:1:2" },
-	{ "INFO: task x:12 blocked for more than 120 seconds.", RP_HUNG,
-	  "INFO: task x:12 blocked for more than 120 seconds." },
-	{ "INFO: task came home", RP_NONE, "" },
-	{ "rcu: INFO: rcu_preempt self-detected stall on CPU", RP_STALL, "rcu: INFO: rcu_preempt self-detected stall on CPU" },
-	{ "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)", RP_KMEMLEAK,
-	  "2 new suspected memory leaks" },
-	{ "kmemleak: Kernel memory leak detector initialized", RP_NONE, "" },
-	{ "reboot: Power down", RP_POWER_DOWN, "reboot: Power down" },
-	{ "Linux version 7.2.12-mmuml", RP_NONE, "" },
-	{ "a test says: BUG: not at the start of the line", RP_NONE, "" },
-	{ "[", RP_NONE, "" },
-	{ "", RP_NONE, "" },
-};
-
-static void test_watch(void)
-{
-	for (size_t i = 0; i < sizeof(watch_cases) / sizeof(watch_cases[0]); i++) {
-		struct report rp;
-
-		watch_line(watch_cases[i].line, &rp);
-		check(rp.kind == watch_cases[i].kind, "class of report", watch_cases[i].line);
-		check(!strcmp(rp.what, watch_cases[i].what), "words of report", watch_cases[i].line);
-	}
-}
-
-static void test_culprit(void)
-{
-	static const char trace[] =
-		" [<60035a28>] show_stack (arch/um/kernel/sysrq.c:40)\n"
-		" [<60035a29>] ? dump_stack_lvl (lib/dump_stack.c:12)\n"
-		" [<600c7a60>] folio_remove_rmap_ptes (mm/rmap.c:1234)\n"
-		" [<600c7a61>] zap_present_ptes (mm/memory.c:99)\n";
-	const char *got = decode_culprit(trace);
-
-	check(got && !strcmp(got, "mm/rmap.c:1234"), "culprit", got ? got : "none");
-	check(!decode_culprit("no address (here)\n"), "culprit of plain text", "no address (here)");
-}
-
 static void test_files(void)
 {
 	char *text = read_whole("/nonexistent/file", NULL), hole[8192] = "head";
@@ -213,8 +147,6 @@ static void test_memcheck(void)
 int main(void)
 {
 	test_ktap();
-	test_watch();
-	test_culprit();
 	test_files();
 	test_memcheck();
 	printf("unit: %d checks, %d failed\n", cases, failures);
