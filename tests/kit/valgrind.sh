@@ -54,6 +54,21 @@ found_by()
 		done | sort
 }
 
+# found_in FILE: those that the last run charged to a check in FILE, each with its line in its trace; "bad pmd" has none.
+found_in()
+{
+	jq -r --arg f "$1" '.tests[] | select(.reason // "" | contains($f + ":")) | .name' out/latest/results.json |
+		while read -r name; do
+			at=$(bug_line "${name##*.}")
+			if [ "$1" = mm/pgtable-generic.c ] ||
+			   jq -r --arg n "$name" '.tests[] | select(.name == $n) | .trace' out/latest/results.json | grep -qF "($at)"; then
+				echo "${name##*.}"
+			else
+				echo "${name##*.} is not at $at"
+			fi
+		done | sort
+}
+
 # Each bug: charged to its test, at its line. What is leaked is known at the end only, by where it was allocated.
 memcheck_finds_bugs()
 {
@@ -79,6 +94,10 @@ debug_finds_bugs()
 	for word in KASAN UBSAN lockdep; do
 		same "$(found_by $word)" "$(bugs_of $word)" "bugs found by $word"
 	done
+	# These name themselves; who called them is in the trace.
+	same "$(found_in mm/page_table_check.c)" "$(bugs_of page_table_check)" "bugs found by page_table_check"
+	same "$(found_in lib/debugobjects.c)" "$(bugs_of DEBUG_OBJECTS)" "bugs found by DEBUG_OBJECTS"
+	same "$(found_in mm/pgtable-generic.c)" "$(bugs_of "bad pmd")" "bugs found as bad entries of page tables"
 	expect 2 make run PROFILE=debug S=$BUGS T=kit.bugs.avc_leak
 	says "(power-off: kmemleak: 1 new suspected memory leaks: mm/rmap.c:" "($(bug_line avc_leak))" "Error 8"
 	same avc_leak "$(bugs_of kmemleak)" "bugs found by kmemleak"

@@ -143,4 +143,28 @@ TEST(lock_order)
 	set_off(_metadata, "lock_order");
 }
 
+/* a page is put at a second address of its process, writable */
+TEST(map_twice)
+{
+	set_off(_metadata, "map_twice");
+}
+
+/* a page is freed while user space can reach it */
+TEST(free_mapped)
+{
+	set_off(_metadata, "free_mapped");
+}
+
+/* an entry of a page table above the last level leads nowhere */
+TEST(bad_pmd)
+{
+	set_off(_metadata, "bad_pmd");
+}
+
+/* memory is freed in which a timer is active */
+TEST(timer_freed)
+{
+	set_off(_metadata, "timer_freed");
+}
+
 TEST_HARNESS_MAIN
