@@ -56,6 +56,8 @@ SINCE	?=
 # make profile: functions to show line by line, globs separated by |
 F	?=
 V	?=
+# YES=1: packages that are missing are installed without asking on a terminal
+YES	?=
 
 # $(call profile_says,SCALE,1): see scripts/lib/kit.sh
 profile_says = $(shell . scripts/lib/kit.sh && profile_says '$(PROFILE)' $(1) $(2))
@@ -67,7 +69,7 @@ OUT	= $(TREE)/build-$(PROFILE)
 GUEST	:= $(TREE)/build-guest
 RUNNER	:= $(BUILD)/host/mmuml-run
 START	:= $(shell date +%s.%N)
-export S LINUX PROFILE V A B ATTACH OG WHO BASE HTML JSON SINCE T EACH SEED REPEAT APPEND NAME DIR MBOX README
+export S LINUX PROFILE V A B ATTACH OG WHO BASE HTML JSON SINCE T EACH SEED REPEAT APPEND NAME DIR MBOX README YES
 export PROFILE_ASKED := $(if $(filter file,$(origin PROFILE)),,$(PROFILE))
 export PATH := $(PATH):/usr/sbin:/sbin
 MAKEFLAGS += --no-print-directory

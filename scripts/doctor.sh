@@ -4,6 +4,7 @@
 # usage: scripts/doctor.sh            report everything, as a table
 #        scripts/doctor.sh --install  install what is missing (silent if nothing is)
 #        scripts/doctor.sh --want PACKAGE   install what one verb alone needs
+# Packages are named before they are installed, and on a terminal the user is asked; YES=1: not asked.
 set -eu
 . scripts/lib/kit.sh
 
@@ -12,7 +13,7 @@ needs()
 {
 	cat <<-'EOF'
 	gcc		cmd:gcc			kernel, guest and host programs
-	libc6-dev	file:/usr/include/stdio.h	the same
+	libc6-dev	static:stdio.h		the same, and the guest's programs are static
 	make		cmd:make		the interface, and kbuild
 	git		cmd:git			the managed tree: one commit per patch
 	flex		cmd:flex		kbuild's kconfig
@@ -47,12 +48,23 @@ wants()
 	EOF
 }
 
+# links_statically HEADER: a program that includes it can be made without shared libraries.
+links_statically()
+{
+	linked=0
+	printf '#include <%s>\nint main(void) { return 0; }\n' "$1" |
+		${CC:-gcc} -static -x c -o "$BUILD/static.$$" - >/dev/null 2>&1 || linked=1
+	rm -f "$BUILD/static.$$"
+	return $linked
+}
+
 have()
 {
 	case $1 in
 	cmd:*)	command -v "${1#cmd:}" >/dev/null ;;
 	file:*)	[ -e "${1#file:}" ] ;;
 	header:*) printf '#include <%s>\n' "${1#header:}" | ${CC:-gcc} -E -x c - >/dev/null 2>&1 ;;
+	static:*) links_statically "${1#static:}" ;;
 	esac
 }
 
@@ -64,29 +76,54 @@ missing()
 	done
 }
 
+# refused LIST: what to type instead.
+refused()
+{
+	echo >&2
+	die $EX_HOST "missing: $1" "not installed, since you did not agree" \
+	    "${sudo:+sudo }apt-get install --no-install-recommends $1, or the same make with YES=1"
+}
+
+# ask_first LIST: say what is going to be installed; on a terminal nothing happens without a yes.
+ask_first()
+{
+	say DEPS "$1"
+	[ "${YES-}" != 1 ] && [ -t 0 ] && [ -t 2 ] || return 0
+	printf '          %sapt-get install --no-install-recommends %s\n          install these packages? [Y/n] ' "${sudo:+sudo }" "$1" >&2
+	trap 'refused "$1"' INT
+	read -r answer || refused "$1"
+	trap - INT
+	case $answer in
+	''|y|Y|yes|Yes|YES) ;;
+	*) refused "$1" ;;
+	esac
+}
+
+# may_install LIST: there is apt, and we may call it; sudo is "sudo" where it takes that.
+may_install()
+{
+	command -v apt-get >/dev/null ||
+		die $EX_HOST "missing: $1" "these are Debian's package names; this machine has no apt" \
+		    "install them with this machine's package manager"
+	sudo=
+	[ "$(id -u)" != 0 ] || return 0
+	sudo -n true 2>/dev/null ||
+		die $EX_HOST "missing: $1" "not root, and no passwordless sudo" \
+		    "sudo apt-get install --no-install-recommends $1"
+	sudo=sudo
+}
+
 install_missing()
 {
 	# shellcheck disable=SC2086 # a list of package names
 	set -- $1
-	if ! command -v apt-get >/dev/null; then
-		die $EX_HOST "missing: $*" "these are Debian's package names; this machine has no apt" \
-		    "install them with this machine's package manager"
-	fi
-	sudo=
-	if [ "$(id -u)" != 0 ]; then
-		if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-			sudo=sudo
-		else
-			die $EX_HOST "missing: $*" "not root, and no passwordless sudo" \
-			    "sudo apt-get install --no-install-recommends $*"
-		fi
-	fi
-	say DEPS "$*"
+	may_install "$*"
+	ask_first "$*"
 	export DEBIAN_FRONTEND=noninteractive
 	log=$BUILD/deps.log
-	$sudo apt-get install -y -q --no-install-recommends "$@" >"$log" 2>&1 ||
-		{ $sudo apt-get update >>"$log" 2>&1 &&
-		  $sudo apt-get install -y -q --no-install-recommends "$@" >>"$log" 2>&1; } ||
+	$sudo apt-get install -y -q --no-install-recommends "$@" >"$log" 2>&1 </dev/null ||
+		{ $sudo apt-get update >>"$log" 2>&1 </dev/null &&
+		  $sudo apt-get install -y -q --no-install-recommends "$@" >>"$log" 2>&1 </dev/null; } ||
 		die $EX_HOST "the packages could not be installed" "$(grep -m1 '^E:' "$log")" \
 		    "sudo apt-get install --no-install-recommends $*   (log: $log)"
 }

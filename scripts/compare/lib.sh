@@ -25,7 +25,7 @@ export S A B T LINUX EACH REPEAT V JSON README SEED APPEND PROFILE_ASKED STARTED
 use()
 {
 	dir=$1
-	[ -e "$dir/$2" ] || die $EX_USAGE "$dir/$2 is missing" "scripts/compare/$3.sh makes it" "scripts/compare/$3.sh $dir"
+	[ -e "$dir/$2" ] || die "$EX_USAGE" "$dir/$2 is missing" "scripts/compare/$3.sh makes it" "scripts/compare/$3.sh $dir"
 	while read -r name value; do
 		export "$name=$value"
 	done < "$dir/../asked"
@@ -74,6 +74,6 @@ stage()
 	trap 'exit $EX_INTERRUPTED' INT TERM HUP
 	[ "$codes" != any ] && [ $ended != 0 ] || return 0
 	# 1 is a failed test: of a stage that runs none it is a tool that could not do its work, and said so.
-	[ $ended != $EX_FAIL ] || ended=$EX_HOST
-	exit $ended
+	[ $ended != "$EX_FAIL" ] || ended=$EX_HOST
+	exit "$ended"
 }

@@ -5,6 +5,9 @@
 
 # EX_PASS, EX_FAIL, ...: the exit codes, the same for every program of the kit.
 eval "$(sed -n 's/^#define \(EX_[A-Z_]*\)[[:space:]]*\([0-9]*\).*/\1=\2/p' scripts/lib/protocol.h)"
+# Numbers, which shellcheck cannot know of what eval sets.
+EX_FAIL=$((EX_FAIL)) EX_USAGE=$((EX_USAGE)) EX_HOST=$((EX_HOST)) EX_SKIP=$((EX_SKIP)) EX_PATCH=$((EX_PATCH))
+EX_CONFIG=$((EX_CONFIG)) EX_BUILD=$((EX_BUILD)) EX_INTERRUPTED=$((EX_INTERRUPTED))
 TOP=$(pwd)
 BUILD=${BUILD:-build}
 KGIT=$(realpath -m "$BUILD")/git

@@ -61,6 +61,7 @@ conflict()
 next_case()
 {
 	NEXT=''
+	# shellcheck disable=SC2094 # the list that is read stays; a new one takes its name
 	while read -r name needs; do
 		free=1
 		for busy in "$STATE"/*.needs; do

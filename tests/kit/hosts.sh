@@ -202,6 +202,84 @@ room_for_all()
 	says "$CHECK/small is too small" "8 MB free, 512 MB needed"
 }
 
+# a_fake_apt: $CHECK/bin without bison; its apt-get notes in $CHECK/apt what it is called with, and brings bison.
+a_fake_apt()
+{
+	all_tools
+	rm -f "$CHECK/bin/bison" "$CHECK/bin/apt-get" "$CHECK/bin/sudo" "$CHECK/apt"
+	cat > "$CHECK/bin/apt-get" <<-END
+	#!/bin/sh
+	echo "\$*" >> "$CHECK/apt"
+	ln -sf /usr/bin/bison "$CHECK/bin/bison"
+	END
+	# As sudo is that asks for no password.
+	# shellcheck disable=SC2016 # its own arguments
+	printf '#!/bin/sh\n[ "$1" != -n ] || shift\nexec "$@"\n' > "$CHECK/bin/sudo"
+	chmod +x "$CHECK/bin/apt-get" "$CHECK/bin/sudo"
+	rm -rf "$CHECK/doctor"
+}
+
+# type_when_asked INPUT: printf it once the terminal shows the question, which without INPUT is not waited for.
+type_when_asked()
+{
+	[ -n "$1" ] || return 0
+	for _ in $(seq 200); do
+		! grep -qF '[Y/n]' "$CHECK/terminal" || break
+		sleep 0.1
+	done
+	# shellcheck disable=SC2059 # the input is the format
+	printf "$1"
+}
+
+# on_a_terminal INPUT CODE [VARIABLE=VALUE]: doctor.sh --install, which is given INPUT (for printf) by the keyboard.
+on_a_terminal()
+{
+	a_fake_apt
+	ended=0
+	: > "$CHECK/terminal"
+	{ type_when_asked "$1"; sleep 0.5; } | env PATH="$CHECK/bin" BUILD="$CHECK/doctor" ${3+"$3"} \
+		script -qfec "scripts/doctor.sh --install" "$CHECK/terminal" > /dev/null || ended=$?
+	tr -d '\r' < "$CHECK/terminal" > "$CHECK/got"
+	[ "$ended" = "$2" ] || { cat "$CHECK/got"; echo "exit $ended instead of $2"; return 1; }
+}
+
+# Nobody's machine is changed before he knows of it; where nobody is there to ask, it is.
+asks_before_it_installs()
+{
+	for no in 'n\n' '\004' '\003'; do
+		on_a_terminal "$no" 3
+		says "DEPS    bison" "install these packages? [Y/n]" "missing: bison" "not installed" \
+		     "apt-get install --no-install-recommends bison, or the same make with YES=1"
+		[ ! -e "$CHECK/apt" ] || { cat "$CHECK/apt"; echo "apt-get was called"; return 1; }
+	done
+	for yes in 'y\n' '\n'; do
+		on_a_terminal "$yes" 0
+		says "DEPS    bison" "install these packages? [Y/n]"
+		same "$(cat "$CHECK/apt")" "install -y -q --no-install-recommends bison" "what apt-get was called with"
+	done
+	on_a_terminal '' 0 YES=1
+	says "DEPS    bison"
+	says_not "[Y/n]"
+	in_file "install -y" "$CHECK/apt"
+	a_fake_apt
+	expect 0 env PATH="$CHECK/bin" BUILD="$CHECK/doctor" scripts/doctor.sh --install
+	says "DEPS    bison"
+	says_not "[Y/n]"
+	in_file "install -y" "$CHECK/apt"
+}
+
+# Headers alone are no libc6-dev: what is linked statically needs its archive.
+static_libc()
+{
+	a_fake_apt
+	rm -f "$CHECK/bin/gcc"
+	# shellcheck disable=SC2016 # its own arguments
+	printf '#!/bin/sh\nfor a; do [ "$a" != -static ] || exit 1; done\nexec /usr/bin/gcc "$@"\n' > "$CHECK/bin/gcc"
+	chmod +x "$CHECK/bin/gcc"
+	expect 3 env PATH="$CHECK/bin" BUILD="$CHECK/doctor" scripts/doctor.sh
+	says "missing: libc6-dev bison" "libc6-dev        MISSING"
+}
+
 host_cases()
 {
 	t host.shm_noexec shm_noexec
@@ -211,6 +289,8 @@ host_cases()
 	t host.disk_full disk_full
 	t -x out host.no_optional_tools without_optional_tools
 	t -host host.missing_tool missing_tool
+	t -host host.asks asks_before_it_installs
+	t -host host.static_libc static_libc
 	t -host host.probe probe_loses_the_kernel
 	t -host host.limits limits_are_read
 	t host.affinity cpus_by_affinity

@@ -5,6 +5,7 @@
 # small_check REGISTRATION...: $CHECK/small/tests/kit/check.sh, which has the real one's cases.sh and cases of its own.
 small_check()
 {
+	# shellcheck disable=SC2153 # of lib.sh
 	mkdir -p "$CHECK/small/tests/kit"
 	cd "$CHECK/small" || return
 	cp "$TOP/tests/kit/cases.sh" tests/kit/
