@@ -314,6 +314,20 @@ shell_is_terminated()
 	[ -z "$(ls -d "$CHECK"/run/out/runs/*-shell 2>/dev/null)" ]
 }
 
+# Four kernels at a time, one of which dies and one of which has to be killed, watched by ThreadSanitizer: one loop
+# does it all today, and a thread that comes has to keep to this. Without random addresses: where there are many bits of them
+# its shadow finds no place.
+threads_agree()
+{
+	cd "$CHECK/run" || return
+	expect 8 setarch -R "$TOP/build/host-tsan/mmuml-run" --kernel "$TOP/$OUT/vmlinux" --guest "$TOP/$GUEST" --jobs 4 \
+		--tests 'mremap.shrink.*,mremap.move.*,kit.plain.*,kit.crash.panic,kit.crash.warn,kit.hang.forever' --limit 2
+	says_not ThreadSanitizer
+	[ "$(jq '.tests | length' out/latest/results.json)" -ge 100 ]
+	[ "$(jq .boots out/latest/results.json)" -ge 5 ]
+	nothing_left
+}
+
 runner_cases()
 {
 	t runner.pass passes
@@ -342,5 +356,6 @@ runner_cases()
 	t runner.interrupt interrupted
 	t runner.jail jail_holds
 	t runner.shell shell_has_busybox
+	t runner.threads threads_agree
 	t runner.shell_terminated shell_is_terminated
 }
