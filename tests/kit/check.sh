@@ -8,6 +8,7 @@ TOP=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$TOP"
 . tests/kit/lib.sh
 . tests/kit/hygiene.sh
+. tests/kit/messages.sh
 . tests/kit/runner.sh
 . tests/kit/stages.sh
 . tests/kit/hosts.sh
@@ -52,6 +53,7 @@ suite()
 
 prepare
 hygiene_cases
+message_cases
 runner_cases
 stage_cases
 host_cases
