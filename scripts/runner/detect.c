@@ -31,7 +31,7 @@ const struct detector detectors[] = {
 	  .taint = TAINT_DIE, .fatal = true },
 
 	/* Bad memory accesses. */
-	{ "kasan", "KASAN", "(BUG: KASAN: |KASAN: [^ ]+ in range \\[)", "KASAN", .taint = TAINT_BAD_PAGE, .place = PLACE_TRACE },
+	{ "kasan", "KASAN", "(BUG: KASAN: |KASAN: .+ in range \\[)", "KASAN", .taint = TAINT_BAD_PAGE, .place = PLACE_TRACE },
 	{ "kfence", "KASAN", "BUG: KFENCE: ", "KFENCE", .taint = TAINT_BAD_PAGE, .place = PLACE_TRACE,
 	  .armed_file = "/sys/kernel/debug/kfence/stats", .armed_key = "enabled:", .armed_least = 1 },
 	{ "kmsan", "KASAN", "BUG: KMSAN: ", "KMSAN", .taint = TAINT_BAD_PAGE, .place = PLACE_TRACE },
@@ -118,6 +118,7 @@ const struct detector detectors[] = {
 	  .armed_file = "/proc/sys/kernel/hung_task_timeout_secs", .armed_key = "", .armed_least = 1 },
 	{ "rcu-stall", "stall", "(rcu: )?(INFO: [^ ]+ (self-)?detected (expedited )?stall|[^ ]+ kthread (starved for|timer wakeup))",
 	  .taint = NO_TAINT },
+	{ "rcu-callback", "debug objects", "(rcu: )?[^ ]+: Double-freed CB ", "DEBUG_OBJECTS_RCU_HEAD", .taint = NO_TAINT },
 	{ "rcu-selftest", "BUG", "[^ ]+ has failed boot-time tests", "PROVE_RCU", .taint = NO_TAINT },
 	{ "need-resched", "stall", "sched: CPU [0-9]+ need_resched set for > ", .taint = NO_TAINT },
 

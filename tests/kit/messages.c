@@ -21,7 +21,7 @@
 #define WORST	'3'	/* KERN_ERR: always looked at */
 #define SHORT	5	/* fewer characters are no message */
 
-#define WRONG	"bug|warning|info:|\\bbad\\b|corrupt|leak|inconsisten|stall|lock-?up|imbalance|underflow|overflow|disabl|turn(ed|ing) off|" \
+#define WRONG	"\\bbug|warning|info:|\\bbad\\b|corrupt|leak|inconsisten|stall|lock-?up|imbalance|underflow|overflow|disabl|turn(ed|ing) off|" \
 		"poison|illegal|invalid|mismatch|overlap|unknown object|without schedule|not annotated|suspicious|wrong"
 /* A format without a level is one of printk()'s, or of something else: only those that look like a heading. */
 #define HEADING	"^(BUG|\\[ BUG|INFO: |WARNING: )|: bad p"
