@@ -93,24 +93,21 @@ const char *decode_short_path(const char *path)
 		"/arch/", "/block/", "/drivers/", "/fs/", "/include/", "/init/", "/io_uring/", "/ipc/", "/kernel/",
 		"/lib/", "/mm/", "/security/", "/usr/",
 	};
-	const char *first = NULL;
+	const char *first = NULL, *up = path[0] == '/' ? strstr(path, "/../") : NULL;
 
+	/* A source is named from the build's directory, which is one below the tree's: ".../build-PROFILE/../mm/rmap.c". */
+	if (up)
+		return decode_short_path(up + 4);
 	while (!strncmp(path, "../", 3) || !strncmp(path, "./", 2))
 		path = strchr(path, '/') + 1;
 	if (path[0] != '/')
 		return path;
+	/* Else the first that may be one of the tree's: what lies below it may have any name ("drivers/x/lib/"). */
 	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
 		const char *hit = strstr(path, roots[i]);
 
-		/* The deepest build directory is the tree itself: everything after ".../build-PROFILE/../". */
 		if (hit && (!first || hit < first))
 			first = hit;
-	}
-	{
-		const char *up = strstr(path, "/../");
-
-		if (up)
-			return decode_short_path(up + 4);
 	}
 	return first ? first + 1 : path;
 }

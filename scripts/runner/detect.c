@@ -31,7 +31,7 @@ const struct detector detectors[] = {
 	  .taint = TAINT_DIE, .fatal = true },
 
 	/* Bad memory accesses. */
-	{ "kasan", "KASAN", "(BUG: KASAN: |KASAN: [^ ]+ in range \\[)", "KASAN", .taint = TAINT_BAD_PAGE, .place = PLACE_TRACE },
+	{ "kasan", "KASAN", "(BUG: KASAN: |KASAN: .+ in range \\[)", "KASAN", .taint = TAINT_BAD_PAGE, .place = PLACE_TRACE },
 	{ "kfence", "KASAN", "BUG: KFENCE: ", "KFENCE", .taint = TAINT_BAD_PAGE, .place = PLACE_TRACE,
 	  .armed_file = "/sys/kernel/debug/kfence/stats", .armed_key = "enabled:", .armed_least = 1 },
 	{ "kmsan", "KASAN", "BUG: KMSAN: ", "KMSAN", .taint = TAINT_BAD_PAGE, .place = PLACE_TRACE },
@@ -42,6 +42,7 @@ const struct detector detectors[] = {
 	{ "page-poison", "bad page", "pagealloc: (memory corruption|single bit error)", "PAGE_POISONING", .taint = TAINT_BAD_PAGE,
 	  .place = PLACE_TRACE },
 	{ "mempool", "slab", "BUG: mempool element poison mismatch", "SLUB_DEBUG", .taint = NO_TAINT, .place = PLACE_TRACE },
+	{ "slab-create", "slab", "kmem_cache_create\\(.*\\) integrity check failed", "DEBUG_VM", .taint = NO_TAINT, .place = PLACE_TRACE },
 	{ "usercopy", "BUG", "usercopy: Kernel memory (exposure|overwrite) attempt detected", "HARDENED_USERCOPY", .taint = NO_TAINT,
 	  .place = PLACE_TRACE },
 
@@ -50,14 +51,19 @@ const struct detector detectors[] = {
 	  .taint = TAINT_BAD_PAGE, .place = PLACE_TRACE },
 	{ "rss-counter", "bad page", "BUG: Bad rss-counter state ", .taint = NO_TAINT, .place = PLACE_TRACE },
 	{ "pgtables-bytes", "bad page", "BUG: non-zero pgtables_bytes on freeing mm", .taint = NO_TAINT, .place = PLACE_TRACE },
+	{ "zone-bounds", "bad page", "page 0x[0-9a-f]+ outside node ", "DEBUG_VM", .taint = NO_TAINT, .place = PLACE_TRACE },
 	{ "page-dumped", "bad page", "page dumped because: ", .taint = NO_TAINT, .place = PLACE_TRACE },
 	{ "bad-pmd", "bad page table", "[^ ]+:[0-9]+: bad (pte|pmd|pud|p4d|pgd) ", .taint = NO_TAINT, .place = PLACE_TRACE },
 	{ "debug-vm-pgtable", "bad page table", "debug_vm_pgtable: .*[Ff]ailed", "DEBUG_VM_PGTABLE", .taint = NO_TAINT },
 	{ "page-table-check", "bad page table", "page_table_check: .*([Ff]ail|[Bb]ad|[Ww]rong)", "PAGE_TABLE_CHECK", .taint = NO_TAINT },
 	{ "bad-swap", "bad swap", "([a-z_]+: )?Bad swap (file|offset) entry ", .taint = NO_TAINT, .place = PLACE_TRACE },
-	{ "swap-entry", "bad swap", "(unrecognized swap entry 0x|get_swap_device: Bad )", .taint = NO_TAINT, .place = PLACE_TRACE },
+	{ "swap-entry", "bad swap", "(unrecognized swap entry 0x|get_swap_device: Bad |swap:[0-9]+ != \\(max:)",
+	  .taint = NO_TAINT, .place = PLACE_TRACE },
 	{ "swap-io", "bad swap", "(Read|Write)-error on swap-device", .taint = NO_TAINT },
 	{ "maple-tree", "BUG", "BUG at [^ ]+:[0-9]+ \\([0-9]+\\)", "DEBUG_MAPLE_TREE", .taint = NO_TAINT, .place = PLACE_TRACE },
+	/* Its VM_WARN_ON_ONCE() speaks once in a boot, this each time. */
+	{ "validate-mm", "BUG", "(tree range: [^ ]+ start [0-9a-f]+ end |map_count [0-9]+ vma iterator )", "DEBUG_VM_MAPLE_TREE",
+	  .taint = NO_TAINT, .place = PLACE_TRACE },
 	{ "zsmalloc", "BUG", "zsmalloc: Class-[0-9]+ fullness group [0-9]+ is not empty", .taint = NO_TAINT },
 
 	/* Lists, objects, counts. */
@@ -70,9 +76,13 @@ const struct detector detectors[] = {
 	{ "debug-objects-off", "debug objects", "(ODEBUG|debug_objects): .*Out of memory", "DEBUG_OBJECTS", .taint = NO_TAINT, .once = true },
 	{ "dentry", "BUG", "BUG: Dentry ", .taint = NO_TAINT, .place = PLACE_TRACE },
 	{ "busy-inodes", "BUG", "VFS: Busy inodes after unmount", .taint = NO_TAINT },
-	{ "kobject", "BUG", "kobject: .*(something is seriously wrong|don't try to register things with the same name)",
-	  .taint = NO_TAINT, .place = PLACE_TRACE },
-	{ "um-mm", "BUG", "corrupt mm_context - pid", .taint = NO_TAINT },
+	{ "kobject", "BUG", "kobject: (.*something is seriously wrong|.*don't try to register things with the same name|"
+	  "can not set name properly|must have a ktype|kobject \\([^ ]+\\): )", .taint = NO_TAINT, .place = PLACE_TRACE },
+	{ "memcg-stat", "BUG", ".*: Warning, stat buffer overflow, please report", .taint = NO_TAINT },
+	{ "stackdepot-off", "debug objects", "stackdepot: .* allocation failed, disabling", "STACKDEPOT", .taint = NO_TAINT, .once = true },
+	{ "sched-domains", "BUG", "(BUG: arch topology borken|ERROR: (domain->|group|flag .* set here|parent span|repeated CPUs|empty group))",
+	  .taint = NO_TAINT },
+	{ "um", "BUG", "(corrupt mm_context - pid|Attempted to relay unknown signal)", .taint = NO_TAINT },
 
 	/* Locks. Whatever of these speaks first, lockdep is off from there on; without proving, only the second row's is looked for. */
 	{ "prove-locking", "lockdep", "(WARNING: (possible circular locking dependency|possible irq lock inversion dependency|"
@@ -108,6 +118,8 @@ const struct detector detectors[] = {
 	  .armed_file = "/proc/sys/kernel/hung_task_timeout_secs", .armed_key = "", .armed_least = 1 },
 	{ "rcu-stall", "stall", "(rcu: )?(INFO: [^ ]+ (self-)?detected (expedited )?stall|[^ ]+ kthread (starved for|timer wakeup))",
 	  .taint = NO_TAINT },
+	{ "rcu-callback", "debug objects", "(rcu: )?[^ ]+: Double-freed CB ", "DEBUG_OBJECTS_RCU_HEAD", .taint = NO_TAINT },
+	{ "rcu-selftest", "BUG", "[^ ]+ has failed boot-time tests", "PROVE_RCU", .taint = NO_TAINT },
 	{ "need-resched", "stall", "sched: CPU [0-9]+ need_resched set for > ", .taint = NO_TAINT },
 
 	/* Leaks. Init asks kmemleak itself, when it scans. */
@@ -121,6 +133,7 @@ const struct detector detectors[] = {
 	/* The general ones, and the host. */
 	{ "bug", "BUG", "(kernel BUG at [^ ]+:[0-9]+!|BUG: failure at [^ ]+:[0-9]+/.*\\(\\)!)", .taint = TAINT_DIE, .fatal = true },
 	{ "warn", "WARN", "WARNING: ([^ ]+:[0-9]+ at |at .*, CPU#|CPU: [0-9]+ PID: [0-9]+ at )", .taint = TAINT_WARN },
+	{ "flush-system-wq", "WARN", "WARNING: Flushing system-wide workqueues ", .taint = NO_TAINT, .place = PLACE_TRACE },
 	{ "host-memory", "host memory", "(UML ran out of memory on the host side|Bus error - the host /dev/shm)", .taint = NO_TAINT },
 };
 const int n_detectors = sizeof(detectors) / sizeof(detectors[0]);

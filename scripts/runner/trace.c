@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Addresses in a line of the kernel's log. */
+/* Addresses in a line of the kernel's log, and the frame of a stack that a report is about. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,46 +85,100 @@ void trace_decode(const char *line, bool (*symbol)(void *arg, const char *key, s
 	}
 }
 
+/*
+ * Functions in which a report is made, not what it is about. Whole names: check_pte() and bad_area() are mm's own, and a report in
+ * them is theirs. Three kinds are mm's own and skipped on purpose: what only prints, the allocators' entry points (a slab object
+ * is no better or worse for who handed it out), and the checks that slub runs on its objects.
+ */
+static const char *const machinery[] = {
+	/* stacks, panics, warnings */
+	"__die", "__dump_stack", "__fortify_panic", "__fortify_report", "__stack_chk_fail", "__warn", "__warn_printk", "bust_spinlocks",
+	"check_panic_on_warn", "die", "dump_stack", "dump_stack_lvl", "dump_trace", "fortify_panic", "oops_enter", "oops_exit", "panic",
+	"report_bug", "save_stack_trace", "show_regs", "show_stack", "show_trace", "vpanic", "warn_slowpath_fmt",
+	/* a signal of the host becomes a fault of the kernel */
+	"bus_handler", "hard_handler", "relay_signal", "segv", "segv_handler", "show_segv_info", "sig_handler", "sig_handler_common",
+	/* lockdep, spinlocks, contexts */
+	"__lock_acquire", "__might_resched", "__might_sleep", "check_deadlock", "check_irq_usage", "check_noncircular",
+	"check_prev_add", "check_prevs_add", "check_wait_context", "graph_unlock", "lock_acquire", "lock_release", "mark_lock",
+	"mark_lock_irq", "mark_usage", "print_bad_contention", "print_circular_bug", "print_deadlock_bug", "print_freed_lock_bug",
+	"print_irq_inversion_bug", "print_lock_invalid_wait_context", "print_unlock_imbalance_bug", "print_usage_bug", "save_trace",
+	"rwlock_bug", "spin_bug", "spin_dump", "validate_chain",
+	/* lists, counts, objects, strings */
+	"__list_add", "__list_add_valid", "__list_add_valid_or_report", "__list_del_entry", "__list_del_entry_valid",
+	"__list_del_entry_valid_or_report", "list_add", "list_add_tail", "list_del", "list_del_init", "list_move", "list_move_tail",
+	"debug_print_object", "memcpy", "memmove", "memset", "refcount_warn_saturate",
+	/* sanitizers */
+	"check_region_inline", "check_slab_allocation", "describe_object", "end_report", "print_address_description", "print_report",
+	"start_report", "ubsan_epilogue", "ubsan_prologue",
+	/* on purpose: of mm, only prints */
+	"__dump_page", "__might_fault", "bad_page", "dump_mm", "dump_page", "dump_vma", "print_bad_page_map", "print_bad_pte",
+	/* on purpose: entry points of the allocators */
+	"do_slab_free", "kfree", "kmalloc", "kmalloc_array", "kmalloc_node", "kmem_cache_free", "kvfree", "kvmalloc", "kzalloc",
+	"slab_alloc_node", "slab_free", "slab_free_hook", "slab_post_alloc_hook",
+	/* on purpose: slub checks its objects, kmemleak and page_owner note who asked for them */
+	"__create_object", "__link_object", "__alloc_object", "__slab_bug", "__slab_err", "alloc_consistency_checks",
+	"check_bytes_and_report", "check_object", "check_slab", "create_object", "free_consistency_checks", "object_err",
+	"print_trailer", "set_track_prepare", "slab_bug", "slab_err", "slab_pad_check",
+};
+
+/* Families that are nothing but machinery, so that each compiler's and kernel's members need not be known. */
+static const char *const families[] = {
+		"__asan_", "__kasan_", "__kfence_", "__kmalloc", "__kmsan_", "__tsan_", "__ubsan_", "_raw_read_", "_raw_spin_", "_raw_write_",
+	"__raw_read_", "__raw_spin_", "__raw_write_", "do_raw_", "kasan_", "kcsan_", "kfence_", "kmem_cache_alloc", "kmemleak_",
+	"kmsan_", "lockdep_", "lkdtm_do_action", "stack_trace_save",
+};
+
+bool trace_skips(const char *name)
+{
+	/* "check_object.cold", "print_usage_bug.part.0", "kmalloc_noprof" */
+	size_t len = strcspn(name, ". \n(");
+
+	if (len > 7 && !strncmp(name + len - 7, "_noprof", 7))
+		len -= 7;
+	for (size_t i = 0; i < sizeof(machinery) / sizeof(machinery[0]); i++)
+		if (strlen(machinery[i]) == len && !strncmp(name, machinery[i], len))
+			return true;
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+		if (!strncmp(name, families[i], strlen(families[i])))
+			return true;
+	return false;
+}
+
+/* Whether the line up to @at is "[<60001234>] ? ...": a word that happened to lie on the stack. */
+static bool unreliable(const char *text, const char *at)
+{
+	const char *start = at;
+
+	while (start > text && start[-1] != '\n')
+		start--;
+	return memmem(start, at - start, "] ? ", 4);
+}
+
+/* Whether "dir/file.c:12" stands in [from, to). */
+static bool is_place(const char *from, const char *to)
+{
+	const char *colon = memchr(from, ':', to - from);
+
+	return colon && isdigit((unsigned char)colon[1]) && memchr(from, '/', colon - from) && !memchr(from, '\n', to - from);
+}
+
 const char *trace_culprit(const char *text)
 {
-	static const char *const machinery[] = {
-		"show_stack", "dump_stack", "__dump_stack", "panic", "vpanic", "__warn", "warn_slowpath", "report_bug", "kasan_",
-		"__kasan", "print_report", "__asan", "check_", "dump_trace", "_dump", "print_", "segv", "sig_handler",
-		"hard_handler", "__ubsan", "ubsan_", "lockdep", "__lock_acquire", "lock_acquire", "_raw_", "__raw_",
-		"oops", "die", "exc_", "bad_", "__stack_chk", "fortify_panic", "__fortify", "relay_signal", "bust_",
-		"check_memory", "__might_", "do_trap", "lkdtm_do_action", "memcpy", "memset", "__assert", "save_stack_trace",
-		"save_trace", "stack_trace_save", "set_track", "__alloc_object", "__create_object", "create_object", "kmemleak_",
-		"kmem_cache_alloc", "__kmalloc", "kmalloc_", "slab_alloc", "slab_post_alloc",
-	};
 	static char place[256];
 	const char *p = text;
 
 	while ((p = strstr(p, " ("))) {
-		const char *open = p + 2, *close = strchr(open, ')'), *colon, *name = p;
-		bool skip = false;
+		const char *name = p, *open = p + 2, *close = strchr(open, ')');
 
 		p = open;
-		/* "[<60001234>] ? f": a word that happened to lie on the stack. */
-		while (name > text && name[-1] != '\n')
-			name--;
-		if (memmem(name, open - name, "] ? ", 4))
-			continue;
-		name = open - 2;
-		if (!close || close - open >= (long)sizeof(place) || memchr(open, '\n', close - open))
-			continue;
-		colon = memchr(open, ':', close - open);
-		if (!colon || !isdigit((unsigned char)colon[1]) || !memchr(open, '/', close - open))
+		if (!close || close - open >= (long)sizeof(place) || !is_place(open, close) || unreliable(text, name))
 			continue;
 		while (name > text && !isspace((unsigned char)name[-1]))
 			name--;
-		for (size_t i = 0; i < sizeof(machinery) / sizeof(machinery[0]); i++)
-			if (!strncmp(name, machinery[i], strlen(machinery[i])))
-				skip = true;
-		if (skip)
+		if (trace_skips(name))
 			continue;
 		snprintf(place, sizeof(place), "%.*s", (int)(close - open), open);
 		return place;
 	}
 	return NULL;
 }
-

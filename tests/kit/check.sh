@@ -23,6 +23,7 @@ AT_ONCE=${AT_ONCE:-$((cpus < 4 ? cpus : 4))}
 . tests/kit/lib.sh
 . tests/kit/self.sh
 . tests/kit/hygiene.sh
+. tests/kit/messages.sh
 . tests/kit/runner.sh
 . tests/kit/replay.sh
 . tests/kit/stages.sh
@@ -50,6 +51,7 @@ all_cases()
 	replay_cases
 	host_cases
 	hygiene_cases
+	message_cases
 	self_cases
 }
 

@@ -371,8 +371,22 @@ gdb_completes()
 	says move_page_tables
 }
 
+# What gdb's Python and the shell read from protocol.h is what the compiler reads.
+protocol_is_read_alike()
+{
+	echo '#include "scripts/lib/protocol.h"' | gcc -E -dM -x c -I. - |
+		sed -nE 's/^#define ((EX|MARK|SAY|PLAN|ARMED|LIST)_[A-Z_]+) (.*)/\1 \3/p' | tr -d '"' | sort > "$CHECK/by-c"
+	gdb -nx -batch -ex 'python import sys; sys.path.insert(0, "scripts/gdb")' -ex 'python from mmkit import protocol' \
+	    -ex 'python print("\n".join("%s %s" % v for v in vars(protocol).items() if "_" in v[0] and v[0].isupper()))' |
+		sort > "$CHECK/by-gdb"
+	[ -s "$CHECK/by-c" ] && cmp "$CHECK/by-c" "$CHECK/by-gdb"
+	sh -euc '. scripts/lib/kit.sh; set' | tr -d "'" | sed -nE 's/^(EX_[A-Z_]+)=/\1 /p' | sort > "$CHECK/by-sh"
+	grep '^EX_' "$CHECK/by-c" | cmp - "$CHECK/by-sh"
+}
+
 gdb_cases()
 {
+	t -host gdb.protocol protocol_is_read_alike
 	t -x out gdb.stops gdb_stops_in_the_test
 	t -x out gdb.status gdb_ends_with_a_real_status
 	t -x out gdb.steps gdb_steps_over_ticks

@@ -33,12 +33,16 @@ parsers_hold()
 	    scripts/runner/detect.c scripts/runner/rundir.c scripts/lib/*.c -ljansson -lelf -lm
 	gcc -std=gnu11 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -o "$CHECK/unit-detect" \
 	    tests/kit/unit-detect.c scripts/runner/detect.c scripts/lib/*.c -lelf
+	gcc -std=gnu11 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -o "$CHECK/unit-trace" \
+	    tests/kit/unit-trace.c scripts/runner/trace.c scripts/lib/*.c -lelf
 	gcc -std=gnu11 -g -Wall -Wextra -Wno-unused-parameter -Werror -D_GNU_SOURCE -fsanitize=address,undefined \
 	    -Iscripts/lib -o "$CHECK/unit-init" tests/kit/unit-init.c
 	cd "$CHECK" || return
 	expect 0 ./unit-init
 	says ", 0 failed"
 	expect 0 ./unit-detect
+	says ", 0 failed"
+	expect 0 ./unit-trace
 	says ", 0 failed"
 	expect 0 ./unit
 	says ", 0 failed"

@@ -7,8 +7,8 @@ import gdb
 
 from mmkit import kernel
 from mmkit.alarm import Alarm
+from mmkit.protocol import EX_FAIL, EX_INTERRUPTED, EX_PASS, EX_TIMEOUT, EX_USAGE, PLAN_FILE
 
-EX_FAIL, EX_USAGE, EX_TIMEOUT = 1, 2, 124
 FUNCTION_OF_TEST_START = "sys_setpgid"	# what the harness's child calls right before the body of the test
 
 
@@ -311,7 +311,7 @@ def alive():
 
 def programs():
     """comm of every program of the plan, and the tests' names."""
-    with open(os.path.join(os.environ["MMUML_BOOT"], "host", "plan")) as f:
+    with open(os.environ["MMUML_BOOT"] + PLAN_FILE) as f:
         rows = [line.split("\t") for line in f]
     return {r[1][:15] for r in rows}, [r[0] for r in rows]
 
@@ -368,7 +368,7 @@ def play(script):
     except interleave.Late as e:
         die(EX_TIMEOUT, "the interleaving took too long", str(e), "a larger 'limit' in the script")
     kernel.say("  PASS    %s", os.path.basename(script))
-    return 0
+    return EX_PASS
 
 
 def of_kernel(frame):
@@ -405,7 +405,7 @@ def run_commands(text):
         try:
             gdb.execute(line)
         except KeyboardInterrupt:
-            return 130
+            return EX_INTERRUPTED
         except (gdb.error, gdb.GdbError) as e:
             gdb.write("mmuml: error: %s: %s\n" % (line, e), gdb.STDERR)
             return EX_FAIL
@@ -414,7 +414,7 @@ def run_commands(text):
         gdb.flush()
         if late:
             die(EX_TIMEOUT, "CMD='%s' came to no end" % line, "the guest ran for %g s" % limit(), "make run SCALE=4 ...")
-    return 0
+    return EX_PASS
 
 
 def go(breaks, batch):
@@ -424,7 +424,7 @@ def go(breaks, batch):
     late = Watch.end()
     if not alive():
         if not breaks:
-            finish(0)
+            finish(EX_PASS)
         die(EX_FAIL, "%s was not reached" % ", ".join(breaks),
             "%s ended without calling it" % names[0] if len(names) == 1 else "the tests ended without calling it",
             "make run T=%s  (its verdict and log)" % names[0])
