@@ -33,7 +33,7 @@ find_commit()
 	elif [ -n "$rev" ]; then
 		BASE=$rev
 	else
-		BASE=$(kgit rev-parse refs/mmuml/base)
+		BASE=$(kgit rev-parse -q --verify refs/mmuml/base) || die $EX_HOST "no kernel source" "$KGIT has no base commit" "make fetch"
 	fi
 	want=$(stack_commit "$BASE") || exit $?
 }
@@ -53,16 +53,25 @@ make_tree()
 since()
 {
 	if [ -z "$LINUX" ]; then
-		base=$(kgit rev-parse -q --verify refs/mmuml/base)
+		BASE=$(kgit rev-parse -q --verify refs/mmuml/base) || die $EX_HOST "no kernel source" "$KGIT has no base commit" "make fetch"
 	elif [ -n "$S" ]; then
-		base=$(tgit rev-list --max-parents=0 HEAD)
+		BASE=$(tgit rev-list --max-parents=0 HEAD)
 	else
-		base=$(theirs_below) || exit $?
+		BASE=$(theirs_below) || exit $?
 	fi
-	[ -n "$base" ] || return 0
+	[ -n "$BASE" ] || return 0
 	S=none QUIET=1
 	PATCHES=$(stack_patches) || exit $?
-	stack_commit "$base"
+	stack_commit "$BASE"
+}
+
+# SCRATCH: a directory of this process. Two at once, the one under the lock and a --since beside it, must not meet in a file.
+own_directory()
+{
+	mkdir -p "$BUILD/trees"
+	SCRATCH=$(realpath "$(mktemp -d "$BUILD/tree.XXXXXX")")
+	trap 'rm -rf "$SCRATCH"' EXIT
+	trap 'exit $EX_INTERRUPTED' INT TERM HUP
 }
 
 NAME=$(tree_name)
@@ -76,6 +85,7 @@ case ${1-} in
 	series_names
 	;;
 --since)
+	own_directory
 	since
 	;;
 --patches)
@@ -83,13 +93,13 @@ case ${1-} in
 	;;
 --commit)
 	PATCHES=$(stack_patches) || exit $?
-	mkdir -p "$BUILD/trees"
+	own_directory
 	one_at_a_time tree find_commit >&2
 	echo "$want"
 	;;
 '')
 	PATCHES=$(stack_patches) || exit $?
-	mkdir -p "$BUILD/trees"
+	own_directory
 	one_at_a_time tree make_tree
 	;;
 *)

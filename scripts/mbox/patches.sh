@@ -8,8 +8,8 @@ set -eu
 
 rm -rf "$2"
 mkdir -p "$2/mail"
-kgit mailsplit -o"$2/mail" "$1" >/dev/null 2>"$BUILD/mail.log" ||
-	die $EX_USAGE "$1 is not a mail box" "$(head -n 1 "$BUILD/mail.log")" "git format-patch --stdout REV..REV > $1"
+kgit mailsplit -o"$2/mail" "$1" >/dev/null 2>"$2/log" ||
+	die $EX_USAGE "$1 is not a mail box" "$(head -n 1 "$2/log")" "git format-patch --stdout REV..REV > $1"
 for m in "$2"/mail/[0-9]*; do
 	kgit mailinfo "$2/body" "$2/diff" < "$m" > "$2/info" 2>/dev/null || continue
 	grep -q '^diff --git ' "$2/diff" || continue
@@ -26,5 +26,5 @@ for m in "$2"/mail/[0-9]*; do
 		cat "$2/body" "$2/diff"
 	} > "$2/$name"
 done
-rm -rf "$2/mail" "$2/body" "$2/diff" "$2/info"
+rm -rf "$2/mail" "$2/body" "$2/diff" "$2/info" "$2/log"
 (cd "$2" && find . -name '*.patch' -printf '%f\n' | sort > series)

@@ -1,7 +1,8 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
 # Patches as commits of the kit's repository, without a work tree; what does not apply is refused with its cause. BASE is
-# the commit below the stack, PATCHES the paths of its patches. Sourced by scripts/tree.sh.
+# the commit below the stack, PATCHES the paths of its patches, SCRATCH a directory of this process. Sourced by
+# scripts/tree.sh.
 
 # refuse PATCH LOG: name the patch, the file and the hunk, and stop.
 refuse()
@@ -28,7 +29,7 @@ version_of()
 # alone PATCH: whether its series applies, up to it, without the other changes of the stack.
 alone()
 {
-	index=$TOP/$BUILD/patch.tmp/alone
+	index=$SCRATCH/alone
 	GIT_INDEX_FILE=$index kgit read-tree "$BASE"
 	for q in $PATCHES; do
 		case $q in
@@ -75,32 +76,42 @@ remedy()
 	echo "git -C $BUILD/trees/$NAME log --oneline -5"
 }
 
-# One commit per patch on $1, made without a work tree; prints the last commit.
+# cannot_apply PATCH: git failed where no patch can be the cause.
+cannot_apply()
+{
+	die $EX_HOST "no commit of $1" "$(head -n 1 "$SCRATCH/log")" "df -h $KGIT"
+}
+
+# commit_patch PATCH PARENT: the index as a commit with the patch's words; prints it.
+commit_patch()
+{
+	kgit mailinfo "$SCRATCH/body" /dev/null < "$1" > "$SCRATCH/info" 2>"$SCRATCH/log" || cannot_apply "$1"
+	field() { sed -n "s/^$1: //p" "$SCRATCH/info"; }
+	files=$(kgit write-tree 2>"$SCRATCH/log") || cannot_apply "$1"
+	{ field Subject; echo; cat "$SCRATCH/body"; } > "$SCRATCH/message"
+	GIT_AUTHOR_NAME=$(field Author) GIT_AUTHOR_EMAIL=$(field Email) GIT_AUTHOR_DATE=$(field Date) \
+		GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$files" -p "$2" < "$SCRATCH/message" 2>"$SCRATCH/log" || cannot_apply "$1"
+}
+
+# One commit per patch on $1, made without a work tree; prints the last commit. It runs where a status is asked for: each
+# command's own is looked at.
 apply_stack()
 {
 	commit=$1
-	tmp=$BUILD/patch.tmp
-	mkdir -p "$tmp"
-	GIT_INDEX_FILE=$TOP/$tmp/index
+	GIT_INDEX_FILE=$SCRATCH/index
 	export GIT_INDEX_FILE
-	kgit read-tree "$commit"
+	kgit read-tree "$commit" 2>"$SCRATCH/log" || cannot_apply "$commit"
 	for p in $PATCHES; do
-		if ! kgit apply --cached --whitespace=nowarn "$p" 2>"$tmp/log"; then
+		if ! kgit apply --cached --whitespace=nowarn "$p" 2>"$SCRATCH/log"; then
 			if kgit apply --cached --reverse --check "$p" 2>/dev/null; then
 				[ -n "${QUIET-}" ] || say SKIP "$p (already in the tree)" >&2
 				continue
 			fi
-			refuse "$p" "$tmp/log"
+			refuse "$p" "$SCRATCH/log"
 		fi
-		kgit mailinfo "$tmp/body" /dev/null < "$p" > "$tmp/info"
-		field() { sed -n "s/^$1: //p" "$tmp/info"; }
-		commit=$( { field Subject; echo; cat "$tmp/body"; } |
-			GIT_AUTHOR_NAME=$(field Author) GIT_AUTHOR_EMAIL=$(field Email) \
-			GIT_AUTHOR_DATE=$(field Date) GIT_COMMITTER_DATE='@0 +0000' \
-			kgit commit-tree "$(kgit write-tree)" -p "$commit")
+		commit=$(commit_patch "$p" "$commit") || exit $?
 	done
 	unset GIT_INDEX_FILE
-	rm -rf "$tmp"
 	echo "$commit"
 }
 
@@ -108,10 +119,11 @@ apply_stack()
 stack_commit()
 {
 	# shellcheck disable=SC2086 # a list of paths without blanks
-	key=$( { echo "$1"; cat $PATCHES; } | sha256sum | cut -c1-40)
+	sums=$(sha256sum $PATCHES) || die $EX_PATCH "a patch of the stack cannot be read" "" "scripts/tree.sh --patches"
+	key=$( { echo "$1"; echo "$sums" | cut -d' ' -f1; } | sha256sum | cut -c1-40)
 	if ! kgit rev-parse -q --verify "refs/mmuml/stack/$key" 2>/dev/null; then
 		commit=$(apply_stack "$1") || exit $?
-		kgit update-ref "refs/mmuml/stack/$key" "$commit"
+		kgit update-ref "refs/mmuml/stack/$key" "$commit" || exit $EX_HOST
 		echo "$commit"
 	fi
 }

@@ -9,7 +9,7 @@ series_names()
 	[ -n "$S$LINUX" ] || S=default
 	echo "$S" | tr ',' '\n' | while read -r c; do
 		case $c in
-		default) sed '/^#/d; /^$/d' mm-changes/series ;;
+		default) sed '/^#/d; /^$/d' mm-changes/series || exit $EX_HOST ;;
 		none | git:* | '') ;;
 		*) echo "$c" ;;
 		esac
@@ -67,6 +67,7 @@ tree_name()
 patches_of()
 {
 	dir=$(dirname "$1")
+	[ -r "$1" ] || die $EX_PATCH "$1 cannot be read" "" "git status $dir"
 	sed 's/#.*//; s/[[:space:]].*//; /^$/d' "$1" | while read -r p; do
 		[ -f "$dir/$p" ] || die $EX_PATCH "no patch $dir/$p" "$1 names it" "git status $dir"
 		echo "$dir/$p"
@@ -79,27 +80,59 @@ near()
 }
 
 # from_mail FILE DIR: the patches of a mail box as a change's directory, decoded, in the order that "[PATCH n/m]" states;
-# change_dir CHANGE: the directory with its series and patches; made below build/series for what has no series yet.
-change_dir()
+# settle NEW DIR: NEW becomes DIR, unless that holds the same: then whoever reads DIR at this moment goes on reading it.
+settle()
+{
+	(
+		flock 8
+		if diff -rq "$1" "$2" >/dev/null 2>&1; then
+			rm -rf "$1"
+		else
+			rm -rf "$2" && mv "$1" "$2"
+		fi
+	) 8>"$BUILD/series.lock"
+}
+
+# copy_patches FROM DIR: those of a directory that has no series, in the order of their names, without a cover letter.
+copy_patches()
+{
+	find "$1" -maxdepth 1 -name '*.patch' -type f -exec cp {} "$2/" \; || return
+	(cd "$2" && find . -name '*.patch' ! -name '0000-*' -printf '%f\n' | sort > series)
+}
+
+# made_dir CHANGE: prints the directory below build/series of what has no series yet, a mail box or patches.
+made_dir()
 {
 	made=$BUILD/series/$(element "$1")
+	mkdir -p "$BUILD/series" && new=$(mktemp -d "$BUILD/series/new.XXXXXX") || exit $EX_HOST
+	code=0
+	if [ -d "$1" ]; then
+		chmod 755 "$new"
+		copy_patches "$1" "$new" || code=$EX_HOST
+	else
+		scripts/mbox/patches.sh "$1" "$new" || code=$?
+	fi
+	[ $code != 0 ] || settle "$new" "$made" || code=$EX_HOST
+	rm -rf "$new"
+	[ $code = 0 ] || exit $code
+	echo "$made"
+}
+
+# change_dir CHANGE: the directory with its series and patches.
+change_dir()
+{
 	if [ -f "mm-changes/$1/series" ]; then
 		made=mm-changes/$1
 	elif [ -f "$1/series" ]; then
 		made=$1
-	elif [ -d "$1" ]; then
-		rm -rf "$made"
-		mkdir -p "$made"
-		find "$1" -maxdepth 1 -name '*.patch' -type f -exec cp {} "$made/" \;
-		(cd "$made" && find . -name '*.patch' -printf '%f\n' | grep -v '^0000-' | sort > series) || true
-	elif [ -f "$1" ]; then
-		scripts/mbox/patches.sh "$1" "$made" || exit $?
+	elif [ -d "$1" ] || [ -f "$1" ]; then
+		made=$(made_dir "$1") || exit $?
 	else
 		die $EX_USAGE "no change named $1" "there is no mm-changes/$1/series" "make list  (changes: $(near))"
 	fi
-	if [ ! -s "$made/series" ] || [ -z "$(patches_of "$made/series")" ]; then
-		die $EX_USAGE "the series of $1 is empty" "no patch in $made/series" "make new-change NAME=x; make import NAME=x MBOX=file"
-	fi
+	listed=$(patches_of "$made/series") || exit $?
+	[ -n "$listed" ] || die $EX_USAGE "the series of $1 is empty" "no patch in $made/series" \
+		"make new-change NAME=x; make import NAME=x MBOX=file"
 	echo "$made"
 }
 
@@ -115,7 +148,8 @@ change_patches()
 # All of the stack's own; stack_patches: the kit's before them.
 series_patches()
 {
-	series_names | while read -r c; do
+	names=$(series_names) || exit $?
+	[ -z "$names" ] || echo "$names" | while read -r c; do
 		change_patches "$c" || exit $?
 	done
 }

@@ -14,18 +14,19 @@ check_linux()
 	done
 }
 
-# Every file of the user's tree but what a build leaves behind. Not the tree's own ignore rules: those of Debian's source
+# add_all INDEX: every file of the user's tree but what a build leaves behind. Not the tree's own ignore rules: those of Debian's source
 # package ignore all of it.
 add_all()
 {
 	(
 		cd "$LINUX" || exit
 		export GIT_INDEX_FILE="$1" GIT_WORK_TREE=.
-		kgit add -u .
+		# A status is asked of all of this together: errexit does not hold.
+		kgit add -u . || exit
 		kgit ls-files -z --others -x '.*' -x '*.o' -x '*.a' -x '*.ko' -x '*.mod' -x '*.mod.c' -x '*.order' \
 			-x '*.symvers' -x '*.orig' -x '*.rej' -x '/vmlinux*' -x '/linux' -x '/System.map' -x '/build-*' \
-			-x '/include/config/' -x '/include/generated/' -x '/arch/*/include/generated/' |
-			kgit update-index -z --add --stdin
+			-x '/include/config/' -x '/include/generated/' -x '/arch/*/include/generated/' > "$SCRATCH/others" || exit
+		kgit update-index -z --add --stdin < "$SCRATCH/others"
 	)
 }
 
@@ -51,9 +52,10 @@ snapshot()
 		return 0
 	fi
 	say SNAP "$LINUX" >&2
-	add_all "$index" >"$BUILD/snapshot.log" 2>&1 || die $EX_USAGE "LINUX=$LINUX cannot be read whole" \
-		    "$(grep -m1 -E '^(error|fatal):' "$BUILD/snapshot.log")" "git -C $LINUX status"
-	tree=$(GIT_INDEX_FILE=$index kgit write-tree)
+	add_all "$index" >"$SCRATCH/snapshot.log" 2>&1 || die $EX_USAGE "LINUX=$LINUX cannot be read whole" \
+		    "$(grep -m1 -E '^(error|fatal):' "$SCRATCH/snapshot.log")" "git -C $LINUX status"
+	tree=$(GIT_INDEX_FILE=$index kgit write-tree 2>"$SCRATCH/snapshot.log") || die $EX_USAGE "LINUX=$LINUX cannot be read whole" \
+		    "$(grep -m1 -E '^(error|fatal):' "$SCRATCH/snapshot.log")" "git -C $LINUX fsck"
 	echo "snapshot of $LINUX" | GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$tree"
 }
 

@@ -71,9 +71,9 @@ update_tree()
 			    "git -C $DIR rebase --onto $(echo "$want" | cut -c1-12) $(echo "$last" | cut -c1-12)"
 		fi
 		say TREE "$DIR ($(kgit rev-list --count "$want" ^"$BASE") patches)"
-		tgit checkout -q --detach "$want" 2>"$BUILD/checkout.log" ||
+		tgit checkout -q --detach "$want" 2>"$SCRATCH/checkout.log" ||
 			die $EX_PATCH "$DIR has edits of yours that the stack would overwrite" \
-			    "$(grep -v '^error' "$BUILD/checkout.log" | head -n 1 | tr -d '\t')" \
+			    "$(grep -v '^error' "$SCRATCH/checkout.log" | head -n 1 | tr -d '\t')" \
 			    "git -C $DIR stash"
 	fi
 	kgit update-ref "refs/mmuml/tree/$NAME" "$want"

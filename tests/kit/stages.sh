@@ -278,6 +278,77 @@ user_tree()
 	git -C build/git worktree prune
 }
 
+# waiting_git WORD: a git in $CHECK/bin that stops before its first command with that WORD, until $CHECK/bin/go is there.
+waiting_git()
+{
+	rm -rf "${CHECK:?}/bin"
+	mkdir -p "$CHECK/bin"
+	cat > "$CHECK/bin/git" <<-EOF
+	#!/bin/sh
+	case " \$* " in
+	*" $1 "*)
+		if mkdir "$CHECK/bin/reached" 2>/dev/null; then
+			while [ ! -e "$CHECK/bin/go" ]; do sleep 0.1; done
+		fi ;;
+	esac
+	exec $(command -v git) "\$@"
+	EOF
+	chmod 755 "$CHECK/bin/git"
+}
+
+# appears FILE: wait for it, 30 s at most.
+appears()
+{
+	for _ in $(seq 300); do
+		[ ! -e "$1" ] || return 0
+		sleep 0.1
+	done
+	echo "no $1"
+	return 1
+}
+
+# Patches that were never applied before; while one process is between two of them, another does all of it.
+two_at_once()
+{
+	a_copy
+	sed -i "s/^Subject: .*/& $(date +%s%N)/" uml-config/patches/0001-*.patch
+	waiting_git apply
+	PATH=$CHECK/bin:$PATH scripts/tree.sh --since > "$CHECK/first" 2>&1 &
+	first=$!
+	appears "$CHECK/bin/reached"
+	expect 0 scripts/tree.sh --since
+	touch "$CHECK/bin/go"
+	code=0
+	wait $first || code=$?
+	same $code 0 "status of the first ($(head -n 3 "$CHECK/first"))"
+	same "$(cat "$CHECK/first")" "$(cat "$CHECK/got")" "the commit"
+	same "$(find build/ -maxdepth 1 -name 'tree.??????')" "" "what is left"
+}
+
+# The same with a mail box, whose patches are written below build/series: they stay as they are for who reads them.
+two_mail_boxes_at_once()
+{
+	mkdir -p "$CHECK/box"
+	{ echo "From x Mon Sep 17 00:00:00 2001"; cat uml-config/patches/0001-*.patch; } > "$CHECK/box/a.mbox"
+	export S="$CHECK/box/a.mbox"
+	expect 0 scripts/tree.sh --patches
+	patch=$(cat "$CHECK/got")
+	waiting_git mailinfo
+	PATH=$CHECK/bin:$PATH scripts/tree.sh --patches > "$CHECK/second" 2>&1 &
+	second=$!
+	appears "$CHECK/bin/reached"
+	code=0
+	cat "$patch" > "$CHECK/box/read" || code=1
+	touch "$CHECK/bin/go"
+	wait $second || code=$?
+	same $code 0 "status"
+	cmp "$CHECK/box/read" "$patch"
+	# Another mail box of that name is another series.
+	sed -i 's/^Subject: .*/Subject: [PATCH] um: other words/' "$CHECK/box/a.mbox"
+	expect 0 scripts/tree.sh --patches
+	says um-other-words
+}
+
 # Everything about the user's tree that a write would change.
 state_of()
 {
@@ -372,6 +443,8 @@ stage_cases()
 	t tree.patch_missing missing_patch_file
 	t tree.unknown_series unknown_series
 	t tree.edits_survive edits_survive
+	t tree.two_at_once two_at_once
+	t tree.two_mail_boxes two_mail_boxes_at_once
 	t tree.own_tree own_tree
 	t tree.own_tree_runs own_tree_runs
 	t tree.not_a_tree not_a_tree
