@@ -5,6 +5,8 @@
 # usage, in a kernel tree:  git bisect run /path/to/mmuml/scripts/bisect.sh T='mremap.*' [VARIABLE=value...]
 # LINUX= is the tree that it is started in, unless given.
 set -u
+# shellcheck disable=SC2046 # names of variables
+unset CDPATH $(git rev-parse --local-env-vars 2>/dev/null)
 here=$(pwd)
 cd "$(dirname "$0")/.." || exit 129
 log=$(mktemp) || exit 129

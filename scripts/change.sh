@@ -47,11 +47,11 @@ fill()
 	sed 's/^/          /' "mm-changes/$NAME/series"
 }
 
-# write_patches REPO RANGE DIR
+# write_patches REPO RANGE DIR: whatever the repository's own configuration says of their form.
 write_patches()
 {
-	GIT_CONFIG_GLOBAL=/dev/null git -c safe.directory='*' -C "$1" format-patch -q --abbrev=12 --zero-commit -N --no-signature \
-		-o "$(realpath -m "$3")" "$2" 2>"$BUILD/format.log" ||
+	git_clean -C "$1" format-patch -q --abbrev=12 --zero-commit -N --no-signature --no-cover-letter --no-attach --suffix=.patch \
+		--no-ext-diff --no-color --src-prefix=a/ --dst-prefix=b/ -o "$(realpath -m "$3")" "$2" 2>"$BUILD/format.log" ||
 		die $EX_USAGE "no patches from $2 of $1" "$(head -n 1 "$BUILD/format.log")" "git -C $1 log --oneline -5"
 }
 
@@ -59,7 +59,7 @@ write_patches()
 linux_range()
 {
 	case $S in git:*..*) echo "${S#git:}"; return ;; esac
-	tag=$(git -c safe.directory='*' -C "$LINUX" describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null) ||
+	tag=$(ugit "$LINUX" describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null) ||
 		die $EX_USAGE "which commits of $LINUX?" "it has no release tag" "make new-change NAME=$NAME LINUX=$LINUX S=git:REV..REV"
 	echo "$tag..HEAD"
 }

@@ -55,7 +55,7 @@ since()
 	if [ -z "$LINUX" ]; then
 		BASE=$(kgit rev-parse -q --verify refs/mmuml/base) || die $EX_HOST "no kernel source" "$KGIT has no base commit" "make fetch"
 	elif [ -n "$S" ]; then
-		BASE=$(tgit rev-list --max-parents=0 HEAD)
+		BASE=$(tgit "$DIR" rev-list --max-parents=0 HEAD)
 	else
 		BASE=$(theirs_below) || exit $?
 	fi

@@ -28,7 +28,7 @@ revision()
 	rev=${S#git:}
 	rev=${rev%%,*}
 	if [ -n "$LINUX" ]; then
-		git -c safe.directory='*' -C "$LINUX" rev-parse -q --verify "$rev^{commit}" 2>/dev/null
+		ugit "$LINUX" rev-parse -q --verify "$rev^{commit}" 2>/dev/null
 	else
 		kgit rev-parse -q --verify "$rev^{commit}" 2>/dev/null
 	fi || die $EX_USAGE "no commit $rev" "${LINUX:-build/git} has none of that name" \

@@ -38,12 +38,12 @@ snapshot()
 	check_linux
 	make_repo
 	index=$KGIT/$NAME.index
-	theirs=$(git -c safe.directory='*' -C "$LINUX" rev-parse --show-toplevel 2>/dev/null || true)
+	theirs=$(ugit "$LINUX" rev-parse --show-toplevel 2>/dev/null || true)
 	if [ "$theirs" = "$(realpath "$LINUX")" ]; then
-		objects=$(cd "$LINUX" && realpath "$(git -c safe.directory='*' rev-parse --git-path objects)")
+		objects=$(cd "$LINUX" && realpath "$(ugit . rev-parse --git-path objects)")
 		grep -qxF "$objects" "$KGIT/objects/info/alternates" 2>/dev/null ||
 			echo "$objects" >> "$KGIT/objects/info/alternates"
-		cp "$(cd "$LINUX" && realpath "$(git -c safe.directory='*' rev-parse --git-path index)")" "$index.tmp"
+		cp "$(cd "$LINUX" && realpath "$(ugit . rev-parse --git-path index)")" "$index.tmp"
 		mv "$index.tmp" "$index"
 	fi
 	if [ -n "$1" ]; then
@@ -73,11 +73,11 @@ prune_alternates()
 # The commit of the user's own tree below the change: SINCE=, or the last one if there are edits, or the one before it.
 theirs_below()
 {
-	theirs() { git -c safe.directory='*' -C "$LINUX" "$@" 2>/dev/null; }
+	theirs() { ugit "$LINUX" "$@" 2>/dev/null; }
 	if [ -n "${SINCE-}" ]; then
 		theirs rev-parse -q --verify "$SINCE^{commit}" ||
 			die $EX_USAGE "SINCE=$SINCE is no commit" "git rev-parse does not find it in $LINUX" "git -C $LINUX log --oneline"
-	elif theirs diff-index --quiet HEAD --; then
+	elif theirs diff --quiet --no-ext-diff HEAD --; then
 		theirs rev-parse -q --verify HEAD^ || true
 	else
 		theirs rev-parse -q --verify HEAD || true

@@ -2,12 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # The work tree DIR of the stack NAME: made, or brought to another commit. Sourced by scripts/tree.sh.
 
-# tgit ARGS: git in the work tree of this stack.
-tgit()
-{
-	(cd "$DIR" && KGIT=$KGIT/worktrees/$NAME kgit "$@")
-}
-
 # copy_tree NAME: all of that tree but its builds. What this kit's kernels hardly compile (drivers, other architectures,
 # tools) is shared through hard links, which git replaces and never writes to; the rest is copied, times kept.
 copy_tree()
@@ -36,12 +30,11 @@ new_tree()
 		# Copies have other inodes: only times and sizes tell git that it knows the files.
 		kgit config core.checkStat minimal
 		kgit config core.trustctime false
-		kgit worktree add -q --no-checkout --detach "$DIR" "$(cd "$BUILD/trees/$FROM" &&
-			KGIT=$KGIT/worktrees/$FROM kgit rev-parse HEAD)"
+		kgit worktree add -q --no-checkout --detach "$DIR" "$(tgit "$BUILD/trees/$FROM" rev-parse HEAD)"
 		copy_tree "$FROM"
 		# Edits of the other tree that were never committed are not this one's.
-		tgit checkout -q -f --detach "$1"
-		tgit clean -q -f -d
+		tgit "$DIR" checkout -q -f --detach "$1"
+		tgit "$DIR" clean -q -f -d
 	elif [ -z "$LINUX" ] && [ -f "$KGIT/base.index" ] && [ -d "$BUILD/base.tmp" ]; then
 		kgit worktree add -q --no-checkout --detach "$DIR" refs/mmuml/base
 		mv "$BUILD"/base.tmp/* "$BUILD"/base.tmp/.[a-z]* "$DIR"/
@@ -59,19 +52,19 @@ new_tree()
 update_tree()
 {
 	want=$1
-	head=$(tgit rev-parse HEAD)
+	head=$(tgit "$DIR" rev-parse HEAD)
 	last=$(kgit rev-parse -q --verify "refs/mmuml/tree/$NAME" || echo none)
 	if [ "$head" != "$want" ]; then
-		if [ "$head" != "$last" ] && tgit merge-base --is-ancestor "$want" "$head"; then
+		if [ "$head" != "$last" ] && tgit "$DIR" merge-base --is-ancestor "$want" "$head"; then
 			return 0
 		fi
 		if [ "$head" != "$last" ] && [ "$last" != none ]; then
 			die $EX_PATCH "$DIR has commits of yours on an older stack" \
-			    "the patches of the stack changed under $(tgit rev-parse --short "$head")" \
+			    "the patches of the stack changed under $(tgit "$DIR" rev-parse --short "$head")" \
 			    "git -C $DIR rebase --onto $(echo "$want" | cut -c1-12) $(echo "$last" | cut -c1-12)"
 		fi
 		say TREE "$DIR ($(kgit rev-list --count "$want" ^"$BASE") patches)"
-		tgit checkout -q --detach "$want" 2>"$SCRATCH/checkout.log" ||
+		tgit "$DIR" checkout -q --detach "$want" 2>"$SCRATCH/checkout.log" ||
 			die $EX_PATCH "$DIR has edits of yours that the stack would overwrite" \
 			    "$(grep -v '^error' "$SCRATCH/checkout.log" | head -n 1 | tr -d '\t')" \
 			    "git -C $DIR stash"

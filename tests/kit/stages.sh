@@ -278,6 +278,30 @@ user_tree()
 	git -C build/git worktree prune
 }
 
+# Started from a hook of git's: what it exports is the user's repository, and no git of the kit's may work there.
+from_a_hook()
+{
+	a_copy
+	printf -- '--- /dev/null\n+++ b/Documentation/mmuml-hook\n@@ -0,0 +1 @@\n+%s\n' "$(date +%s%N)" |
+		sed '1i From: A Developer <dev@localhost>\nSubject: [PATCH] a file\n\n---\ndiff --git a/Documentation/mmuml-hook b/Documentation/mmuml-hook\nnew file mode 100644' \
+		> uml-config/patches/9999-hook.patch
+	echo 9999-hook.patch >> uml-config/patches/series
+	theirs=$CHECK/hook/linux
+	rm -rf "$CHECK/hook"
+	git init -q "$theirs"
+	echo word > "$theirs/file"
+	git -C "$theirs" add file
+	git -C "$theirs" -c user.name=u -c user.email=u@localhost commit -qm one
+	state=$(state_of "$theirs")
+	code=0
+	expect 0 env GIT_DIR="$theirs/.git" GIT_INDEX_FILE="$theirs/.git/index" CDPATH="$CHECK" scripts/tree.sh || code=1
+	same "$(state_of "$theirs")" "$state" "the user's repository" || code=1
+	[ -s build/trees/default/Documentation/mmuml-hook ] || { echo "the tree was not made"; code=1; }
+	cd "$TOP" || return
+	expect 0 scripts/tree.sh
+	return $code
+}
+
 # waiting_git WORD: a git in $CHECK/bin that stops before its first command with that WORD, until $CHECK/bin/go is there.
 waiting_git()
 {
@@ -443,6 +467,7 @@ stage_cases()
 	t tree.patch_missing missing_patch_file
 	t tree.unknown_series unknown_series
 	t tree.edits_survive edits_survive
+	t tree.from_a_hook from_a_hook
 	t tree.two_at_once two_at_once
 	t tree.two_mail_boxes two_mail_boxes_at_once
 	t tree.own_tree own_tree
