@@ -7,11 +7,20 @@
 #                                 With LINUX= and no S=: SINCE=, or what is uncommitted, or the last commit
 #        scripts/tree.sh --series print the stack's changes, one a line
 #        scripts/tree.sh --patches print the paths of their patches, one a line
+#        scripts/tree.sh --stack  print what the tree was made of when it last was: build/stacks/NAME (see below)
 #        scripts/tree.sh --commit make the stack's commit in build/git, no work tree, and print it
 # S is a list of changes, separated by commas: names below mm-changes/, directories of patches, mail boxes; "default" and
 # "none" are what they say; NAME@N stands for the first N patches of one, and git:REV in the first place for that commit of
 # LINUX (of build/git without LINUX).
 # FROM=NAME: a tree that is made anew starts as a copy of that one. A patch that does not apply leaves the tree as it was.
+#
+# build/stacks/NAME, "KEY VALUE" one a line, for the stages after this one:
+#   name    NAME
+#   linux   LINUX=, absolute; empty: the kit's own source
+#   stack   S= as it was asked for
+#   base    the commit in build/git below all patches; of a user's tree, its snapshot
+#   commit  that of the tree, base and patches; what the tree has beyond it is the user's
+#   patch   SHA-256 and path; one line for each, in their order, the kit's own first
 set -eu
 . scripts/lib/kit.sh
 . scripts/tree/stack.sh
@@ -23,6 +32,11 @@ S=${S-}
 LINUX=${LINUX-}
 FROM=${FROM-}
 
+kit_base()
+{
+	kgit rev-parse -q --verify refs/mmuml/base || die $EX_HOST "no kernel source" "$KGIT has no base commit" "make fetch"
+}
+
 # The stack's commit, in build/git; sets BASE.
 find_commit()
 {
@@ -33,7 +47,7 @@ find_commit()
 	elif [ -n "$rev" ]; then
 		BASE=$rev
 	else
-		BASE=$(kgit rev-parse -q --verify refs/mmuml/base) || die $EX_HOST "no kernel source" "$KGIT has no base commit" "make fetch"
+		BASE=$(kit_base) || exit $?
 	fi
 	want=$(stack_commit "$BASE") || exit $?
 }
@@ -47,17 +61,38 @@ make_tree()
 		new_tree "$want"
 	fi
 	update_tree "$want"
+	write_stack "$want"
+}
+
+# The base commit of the tree as it was made, if it was.
+recorded_base()
+{
+	[ -f "$READY" ] && [ -f "$STACK" ] || return 0
+	recorded=$(sed -n 's/^base //p' "$STACK")
+	kgit rev-parse -q --verify "$recorded^{commit}" || true
+}
+
+# That of a tree that was not made, or before there were such files.
+find_base()
+{
+	rev=$(revision) || exit $?
+	if [ -n "$LINUX" ]; then
+		tgit "$DIR" rev-list --max-parents=0 HEAD
+	elif [ -n "$rev" ]; then
+		echo "$rev"
+	else
+		kit_base
+	fi
 }
 
 # The stack without the series. Dates are fixed, so it is the commit that lies in the tree's history, or has its content.
 since()
 {
-	if [ -z "$LINUX" ]; then
-		BASE=$(kgit rev-parse -q --verify refs/mmuml/base) || die $EX_HOST "no kernel source" "$KGIT has no base commit" "make fetch"
-	elif [ -n "$S" ]; then
-		BASE=$(tgit "$DIR" rev-list --max-parents=0 HEAD)
-	else
+	if [ -n "$LINUX" ] && [ -z "$S" ]; then
 		BASE=$(theirs_below) || exit $?
+	else
+		BASE=$(recorded_base)
+		[ -n "$BASE" ] || BASE=$(find_base) || exit $?
 	fi
 	[ -n "$BASE" ] || return 0
 	S=none QUIET=1
@@ -76,6 +111,7 @@ own_directory()
 
 NAME=$(tree_name)
 DIR=$BUILD/trees/$NAME
+STACK=$BUILD/stacks/$NAME
 READY=$KGIT/worktrees/$NAME/mmuml-ready	# the tree was made to its end
 case ${1-} in
 --name)
@@ -87,6 +123,12 @@ case ${1-} in
 --since)
 	own_directory
 	since
+	;;
+--stack)
+	if [ ! -f "$READY" ] || [ ! -f "$STACK" ]; then
+		die $EX_USAGE "there is no tree $DIR" "$STACK is written when it is made" "make tree${LINUX:+ LINUX=$LINUX}${S:+ S=$S}"
+	fi
+	cat "$STACK"
 	;;
 --patches)
 	series_patches

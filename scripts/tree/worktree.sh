@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
-# The work tree DIR of the stack NAME: made, or brought to another commit. Sourced by scripts/tree.sh.
+# The work tree DIR of the stack NAME: made, or brought to another commit; what it was made of, in build/stacks/NAME.
+# Sourced by scripts/tree.sh.
 
 # copy_tree NAME: all of that tree but its builds. What this kit's kernels hardly compile (drivers, other architectures,
 # tools) is shared through hard links, which git replaces and never writes to; the rest is copied, times kept.
@@ -70,4 +71,21 @@ update_tree()
 			    "git -C $DIR stash"
 	fi
 	kgit update-ref "refs/mmuml/tree/$NAME" "$want"
+}
+
+# write_stack COMMIT: build/stacks/NAME, as scripts/tree.sh says it.
+write_stack()
+{
+	mkdir -p "$BUILD/stacks"
+	{
+		echo "name $NAME"
+		echo "linux $([ -z "$LINUX" ] || realpath -- "$LINUX")"
+		echo "stack $S"
+		echo "base $BASE"
+		echo "commit $1"
+	} > "$SCRATCH/stack"
+	# shellcheck disable=SC2086 # a list of paths without blanks
+	sha256sum $PATCHES > "$SCRATCH/sums"
+	sed 's/^\([0-9a-f]*\)  /patch \1 /' "$SCRATCH/sums" >> "$SCRATCH/stack"
+	mv "$SCRATCH/stack" "$STACK"
 }

@@ -302,6 +302,40 @@ from_a_hook()
 	return $code
 }
 
+# root_of COMMIT: the first of its history.
+root_of()
+{
+	git -C build/git rev-list --max-parents=0 "$1"
+}
+
+# What the tree was made of is in a file, whatever became of the patches since; --since reads its base there.
+stack_is_recorded()
+{
+	expect 0 scripts/tree.sh
+	base=$(git -C build/git rev-parse refs/mmuml/base)
+	expect 0 scripts/tree.sh --stack
+	cp "$CHECK/got" "$CHECK/stack"
+	same "$(sed -n '1,5p' "$CHECK/stack")" "$(printf 'name default\nlinux \nstack \nbase %s\ncommit %s' "$base" "$(tree_head)")" "head"
+	sed -n 's/^patch \([0-9a-f]*\) /\1  /p' "$CHECK/stack" > "$CHECK/sums"
+	sha256sum -c --quiet "$CHECK/sums"
+	same "$(cut -c67- "$CHECK/sums")" "$(sed -n 's,^[0-9],uml-config/patches/&,p' uml-config/patches/series; scripts/tree.sh --patches)" "patches"
+	a_copy
+	sed -i '1s/$/ /' uml-config/patches/0001-*.patch
+	expect 0 scripts/tree.sh --stack
+	cmp "$CHECK/got" "$CHECK/stack"
+	expect 2 env S=none,mremap-move-page-tables@1 scripts/tree.sh --stack
+	says "there is no tree" "make tree S=none,mremap-move-page-tables@1"
+	# Another base: of a tree that is not there, then of the one that is.
+	cd "$TOP" || return
+	other=$(echo other | git -C build/git -c user.name=u -c user.email=u@localhost commit-tree "$base^{tree}")
+	same "$(root_of "$(S=git:$other scripts/tree.sh --since)")" "$other" "below a commit of build/git"
+	sed -i "s/^base .*/base $other/" build/stacks/default
+	below=$(scripts/tree.sh --since) || true
+	cp "$CHECK/stack" build/stacks/default
+	same "$(root_of "$below")" "$other" "below the recorded base"
+	same "$(root_of "$(scripts/tree.sh --since)")" "$base" "below the tree"
+}
+
 # waiting_git WORD: a git in $CHECK/bin that stops before its first command with that WORD, until $CHECK/bin/go is there.
 waiting_git()
 {
@@ -467,6 +501,7 @@ stage_cases()
 	t tree.patch_missing missing_patch_file
 	t tree.unknown_series unknown_series
 	t tree.edits_survive edits_survive
+	t tree.stack stack_is_recorded
 	t tree.from_a_hook from_a_hook
 	t tree.two_at_once two_at_once
 	t tree.two_mail_boxes two_mail_boxes_at_once
