@@ -336,6 +336,58 @@ stack_is_recorded()
 	same "$(root_of "$(scripts/tree.sh --since)")" "$base" "below the tree"
 }
 
+# stub FILE LINE...: a program that does only this.
+stub()
+{
+	stub_file=$1
+	shift
+	mkdir -p "$(dirname "$stub_file")"
+	rm -f "$stub_file"
+	printf '%s\n' '#!/bin/sh' "$@" > "$stub_file"
+	chmod 755 "$stub_file"
+}
+
+# A checkout whose stages do nothing, but for the one that fails, and a make that speaks German.
+bisect_in_german()
+{
+	a_copy
+	rm build
+	for s in doctor fetch tree config build; do
+		stub scripts/$s.sh 'exit 0'
+	done
+	stub build/host/mmuml-run 'exit 0'
+	printf 'all:\n' | tee scripts/Makefile > tests/Makefile
+	# shellcheck disable=SC2016 # for the stub
+	stub bin/make "$(command -v make) \"\$@\" > said 2>&1" 'code=$?' 'sed "s/Error/Fehler/" said; exit $code'
+	while read -r want stage code; do
+		stub "$stage" "exit $code"
+		expect "$want" env PATH="$PWD/bin:$PATH" scripts/bisect.sh T=kit.plain.pass || exit
+		[ "$code" = 0 ] || says "Fehler $code"
+		stub "$stage" 'exit 0'
+	done <<-END
+	0 build/host/mmuml-run 0
+	1 build/host/mmuml-run 1
+	8 build/host/mmuml-run 8
+	124 build/host/mmuml-run 124
+	125 build/host/mmuml-run 3
+	125 build/host/mmuml-run 4
+	125 scripts/tree.sh 5
+	125 scripts/config.sh 6
+	125 scripts/build.sh 7
+	129 scripts/tree.sh 2
+	129 build/host/mmuml-run 130
+	END
+	# What runs nothing, or goes on whatever happens, is no answer; everything else is as it was.
+	stub scripts/tree.sh 'exit 5'
+	for flags in -n ki 'n -j2 -- T=x'; do
+		expect 129 env MAKEFLAGS="$flags" scripts/bisect.sh
+		says "no answer to git bisect"
+	done
+	for flags in -j2 ks ' -j2 -- T=initq' '--no-print-directory'; do
+		expect 125 env MAKEFLAGS="$flags" PATH="$PWD/bin:$PATH" scripts/bisect.sh
+	done
+}
+
 # waiting_git WORD: a git in $CHECK/bin that stops before its first command with that WORD, until $CHECK/bin/go is there.
 waiting_git()
 {
@@ -502,6 +554,7 @@ stage_cases()
 	t tree.unknown_series unknown_series
 	t tree.edits_survive edits_survive
 	t tree.stack stack_is_recorded
+	t tree.bisect_in_german bisect_in_german
 	t tree.from_a_hook from_a_hook
 	t tree.two_at_once two_at_once
 	t tree.two_mail_boxes two_mail_boxes_at_once
