@@ -14,8 +14,8 @@ check_linux()
 	done
 }
 
-# add_all INDEX: every file of the user's tree but what a build leaves behind. Not the tree's own ignore rules: those of Debian's source
-# package ignore all of it.
+# add_all INDEX: every file of the user's tree but what a build leaves behind. Not the tree's own ignore rules: those of
+# Debian's source package ignore all of it.
 add_all()
 {
 	(
@@ -43,12 +43,12 @@ snapshot()
 		objects=$(cd "$LINUX" && realpath "$(ugit . rev-parse --git-path objects)")
 		grep -qxF "$objects" "$KGIT/objects/info/alternates" 2>/dev/null ||
 			echo "$objects" >> "$KGIT/objects/info/alternates"
-		cp "$(cd "$LINUX" && realpath "$(ugit . rev-parse --git-path index)")" "$index.tmp"
-		mv "$index.tmp" "$index"
+		# It saves reading 95,000 files; a repository without one, or with another form of it, does without.
+		cp "$(cd "$LINUX" && realpath "$(ugit . rev-parse --git-path index)")" "$SCRATCH/index" && mv "$SCRATCH/index" "$index"
 	fi
 	if [ -n "$1" ]; then
 		tree=$(kgit rev-parse "$1^{tree}") || die $EX_USAGE "LINUX=$LINUX has no commit $1" "" "git -C $LINUX log -1 $1"
-		echo "$1 of $LINUX" | GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$tree"
+		echo "$1 of $LINUX" | GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$tree" || exit $EX_HOST
 		return 0
 	fi
 	say SNAP "$LINUX" >&2

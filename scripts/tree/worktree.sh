@@ -3,6 +3,12 @@
 # The work tree DIR of the stack NAME: made, or brought to another commit; what it was made of, in build/stacks/NAME.
 # Sourced by scripts/tree.sh.
 
+# copy CP-OPTIONS FROM TO
+copy()
+{
+	cp "$@" 2>"$SCRATCH/copy.log" || die $EX_HOST "$DIR cannot be made as a copy" "$(head -n 1 "$SCRATCH/copy.log")" "df -h $BUILD"
+}
+
 # copy_tree NAME: all of that tree but its builds. What this kit's kernels hardly compile (drivers, other architectures,
 # tools) is shared through hard links, which git replaces and never writes to; the rest is copied, times kept.
 copy_tree()
@@ -11,15 +17,15 @@ copy_tree()
 	for d in "$from"/* "$from"/.[a-z]*; do
 		case ${d#"$from"/} in
 		build-* | .git) ;;
-		Documentation | arch | drivers | rust | samples | sound | tools) cp -al "$d" "$DIR/" ;;
-		*) cp -a --reflink=auto "$d" "$DIR/" ;;
+		Documentation | arch | drivers | rust | samples | sound | tools) copy -al "$d" "$DIR/" ;;
+		*) copy -a --reflink=auto "$d" "$DIR/" ;;
 		esac
 	done
 	for d in arch/um arch/x86 drivers/base drivers/block drivers/char drivers/tty drivers/virtio; do
 		rm -rf "${DIR:?}/$d"
-		cp -a --reflink=auto "$from/$d" "$DIR/$d"
+		copy -a --reflink=auto "$from/$d" "$DIR/$d"
 	done
-	cp -p "$KGIT/worktrees/$1/index" "$KGIT/worktrees/$NAME/index"
+	copy -p "$KGIT/worktrees/$1/index" "$KGIT/worktrees/$NAME/index"
 }
 
 new_tree()

@@ -388,6 +388,53 @@ bisect_in_german()
 	done
 }
 
+# A copy of a tree that ends early has a cause.
+copy_fails()
+{
+	a_copy
+	stub bin/cp 'echo "cp: error writing x: No space left on device" >&2' 'exit 1'
+	code=0
+	expect 3 env PATH="$PWD/bin:$PATH" S=none,none FROM=default scripts/tree.sh || code=1
+	rm -rf "$TOP/build/trees/none+none"
+	git -C "$TOP/build/git" worktree prune
+	says "build/trees/none+none cannot be made as a copy" "No space left" "try:"
+	return $code
+}
+
+# A package that ends early, after what tar takes for a whole tree: of the pipe that unpacks it, only the last would be asked.
+source_is_cut()
+{
+	a_copy
+	rm build
+	mkdir -p build/dl linux/arch/um usr/src
+	echo word > linux/arch/um/Kconfig
+	{ tar -cJf - linux; head -c 100000 /dev/urandom | xz; } > usr/src/linux.tar.xz
+	tar -cf cut.tar ./usr/src/linux.tar.xz
+	sed -n 's/^version=//p' uml-config/kernel.pin > build/dl/have
+	touch "build/dl/$(sed -n 's/^package=//p' uml-config/kernel.pin)_$(cat build/dl/have)_all.deb"
+	stub bin/dpkg-deb 'head -c 51200 cut.tar' 'exit 2'
+	expect 3 env PATH="$PWD/bin:$PATH" scripts/fetch.sh
+	says "cannot be unpacked: " "dpkg-deb ended with 2" "try:"
+	[ -f build/base.tmp/arch/um/Kconfig ] || { echo "it was not cut behind the file"; return 1; }
+	! git -C build/git rev-parse -q --verify refs/mmuml/base || { echo "half a tree became the base commit"; return 1; }
+	tar -cJf usr/src/linux.tar.xz linux
+	tar -cf whole.tar ./usr/src/linux.tar.xz
+	stub bin/dpkg-deb 'cat whole.tar'
+	expect 0 env PATH="$PWD/bin:$PATH" scripts/fetch.sh
+	same "$(git -C build/git show refs/mmuml/base:arch/um/Kconfig)" word "the base commit"
+}
+
+# apt-cache that fails is not a package that is gone.
+lists_cannot_be_read()
+{
+	a_copy
+	rm build
+	stub bin/apt-get "case \" \$* \" in *' indextargets '*) echo http://localhost/debian ;; esac"
+	stub bin/apt-cache 'echo "E: the lists are broken" >&2' 'exit 100'
+	expect 3 env PATH="$PWD/bin:$PATH" scripts/fetch.sh
+	says "no source of Linux" "apt-cache failed: E: the lists are broken"
+}
+
 # waiting_git WORD: a git in $CHECK/bin that stops before its first command with that WORD, until $CHECK/bin/go is there.
 waiting_git()
 {
@@ -554,6 +601,9 @@ stage_cases()
 	t tree.unknown_series unknown_series
 	t tree.edits_survive edits_survive
 	t tree.stack stack_is_recorded
+	t tree.copy_fails copy_fails
+	t tree.source_is_cut source_is_cut
+	t tree.lists_cannot_be_read lists_cannot_be_read
 	t tree.bisect_in_german bisect_in_german
 	t tree.from_a_hook from_a_hook
 	t tree.two_at_once two_at_once
