@@ -435,6 +435,25 @@ lists_cannot_be_read()
 	says "no source of Linux" "apt-cache failed: E: the lists are broken"
 }
 
+# What a repository of the user's says of the form of patches is not for the kit.
+their_configuration()
+{
+	a_copy
+	theirs=$CHECK/hook/linux
+	rm -rf "$CHECK/hook"
+	git init -q "$theirs"
+	for word in one two; do
+		echo $word > "$theirs/file"
+		git -C "$theirs" add file
+		git -C "$theirs" -c user.name=u -c user.email=u@localhost commit -qm "mm: $word"
+	done
+	printf '[diff]\nnoprefix = true\n[format]\ncoverLetter = true\nsuffix = .txt\nattach = true\n' >> "$theirs/.git/config"
+	expect 0 env NAME=theirs LINUX="$theirs" S=git:HEAD~1..HEAD scripts/change.sh new
+	same "$(cat mm-changes/theirs/series)" 0001-mm-two.patch "the series"
+	in_file "diff --git a/file b/file" mm-changes/theirs/0001-mm-two.patch
+	in_file "mm: two" mm-changes/theirs/README.md
+}
+
 # waiting_git WORD: a git in $CHECK/bin that stops before its first command with that WORD, until $CHECK/bin/go is there.
 waiting_git()
 {
@@ -604,6 +623,7 @@ stage_cases()
 	t tree.copy_fails copy_fails
 	t tree.source_is_cut source_is_cut
 	t tree.lists_cannot_be_read lists_cannot_be_read
+	t tree.their_configuration their_configuration
 	t tree.bisect_in_german bisect_in_german
 	t tree.from_a_hook from_a_hook
 	t tree.two_at_once two_at_once
