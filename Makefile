@@ -74,6 +74,11 @@ export PROFILE_ASKED := $(if $(filter file,$(origin PROFILE)),,$(PROFILE))
 export PATH := $(PATH):/usr/sbin:/sbin
 MAKEFLAGS += --no-print-directory
 
+# for who wants to know which status a stage had, such as scripts/bisect.sh
+ifneq ($(MMUML_STATUS),)
+SHELL	:= scripts/lib/status.sh
+endif
+
 # VAR='value' of those of these variables that were given
 given	= $(strip $(foreach v,$(1),$(if $(filter command% environment%,$(origin $(v))),$(if $($(v)),$(v)='$($(v))'))))
 

@@ -5,17 +5,28 @@
 # usage, in a kernel tree:  git bisect run /path/to/mmuml/scripts/bisect.sh T='mremap.*' [VARIABLE=value...]
 # LINUX= is the tree that it is started in, unless given.
 set -u
+# shellcheck disable=SC2046 # names of variables
+unset CDPATH $(git rev-parse --local-env-vars 2>/dev/null)
 here=$(pwd)
 cd "$(dirname "$0")/.." || exit 129
-log=$(mktemp) || exit 129
-trap 'rm -f "$log"' EXIT
+# Letters without an argument: what runs nothing, or goes on whatever fails, has no answer.
+letters=${MAKEFLAGS-}
+letters=${letters%% *}
+letters=${letters#-}
+case $letters in
+*[!BbdeikLnqrRsStw]*) ;;
+*[inqt]*)
+	echo "mmuml: error: make -$letters gives no answer to git bisect" >&2
+	exit 129 ;;
+esac
+status=$(mktemp) || exit 129
+trap 'rm -f "$status"' EXIT
 linux=
 [ ! -f "$here/arch/um/Kconfig" ] || linux=LINUX=$here
-make run BISECT= ${linux:+"$linux"} "$@" > "$log" 2>&1
+MMUML_STATUS=$status make run BISECT= ${linux:+"$linux"} "$@" 2>&1
 code=$?
-cat "$log"
-# make itself only says 2; it names the status of the stage that failed.
-[ $code = 0 ] || code=$(sed -n 's/^make\(\[[0-9]*\]\)*: \*\*\* \[.*\] Error \([0-9]*\)$/\2/p' "$log" | tail -n 1)
+# make itself only says 2; that of the stage that failed is in the file.
+[ $code = 0 ] || code=$(cat "$status")
 case $code in
 3 | 4 | 5 | 6 | 7) exit 125 ;;
 0 | 1 | 8 | 124) exit "$code" ;;

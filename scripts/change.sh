@@ -21,7 +21,7 @@ new_dir()
 	trap 'rm -rf "$NEW"' EXIT
 }
 
-# What stands in the directory once its patches are there; $1: changes that it stands on, separated by commas.
+# What stands in the directory once its patches are there; $1: changes that it stands on, one a line.
 fill()
 {
 	(cd "$NEW" && find . -name '*.patch' -printf '%f\n' | sort > series)
@@ -29,29 +29,30 @@ fill()
 	{
 		echo "# kernel version, then the changes that this one stands on, one a line"
 		pin kernel
-		echo "$1" | tr ',' '\n' | sed '/^none$/d; /^$/d'
+		echo "$1" | sed '/^$/d'
 	} > "$NEW/base"
 	{
 		echo "# $NAME"
 		echo
 		first=$(head -n 1 "$NEW/series")
-		kgit mailinfo "$NEW/body" "$NEW/diff" < "$NEW/$first" | sed -n 's/^Subject: //p'
+		kgit mailinfo "$NEW/body" "$NEW/diff" < "$NEW/$first" > "$NEW/info"
+		sed -n 's/^Subject: //p' "$NEW/info"
 		echo
 		sed '/^[A-Z][a-z-]*-by: /d; /^---$/,$d' "$NEW/body"
 		echo "- How the effect is shown: \`make compare S=$NAME\`."
 	} > "$NEW/README.md"
-	rm -f "$NEW/body" "$NEW/diff"
+	rm -f "$NEW/body" "$NEW/diff" "$NEW/info"
 	chmod 755 "$NEW"
 	mv "$NEW" "mm-changes/$NAME"
 	say NEW "mm-changes/$NAME: $(wc -l < "mm-changes/$NAME/series") patch(es)"
 	sed 's/^/          /' "mm-changes/$NAME/series"
 }
 
-# write_patches REPO RANGE DIR
+# write_patches REPO RANGE DIR: whatever the repository's own configuration says of their form.
 write_patches()
 {
-	GIT_CONFIG_GLOBAL=/dev/null git -c safe.directory='*' -C "$1" format-patch -q --abbrev=12 --zero-commit -N --no-signature \
-		-o "$(realpath -m "$3")" "$2" 2>"$BUILD/format.log" ||
+	git_clean -C "$1" format-patch -q --abbrev=12 --zero-commit -N --no-signature --no-cover-letter --no-attach --suffix=.patch \
+		--no-ext-diff --no-color --src-prefix=a/ --dst-prefix=b/ -o "$(realpath -m "$3")" "$2" 2>"$BUILD/format.log" ||
 		die $EX_USAGE "no patches from $2 of $1" "$(head -n 1 "$BUILD/format.log")" "git -C $1 log --oneline -5"
 }
 
@@ -59,7 +60,7 @@ write_patches()
 linux_range()
 {
 	case $S in git:*..*) echo "${S#git:}"; return ;; esac
-	tag=$(git -c safe.directory='*' -C "$LINUX" describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null) ||
+	tag=$(ugit "$LINUX" describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null) ||
 		die $EX_USAGE "which commits of $LINUX?" "it has no release tag" "make new-change NAME=$NAME LINUX=$LINUX S=git:REV..REV"
 	echo "$tag..HEAD"
 }
@@ -78,7 +79,8 @@ new()
 	last=$(kgit rev-parse -q --verify "refs/mmuml/tree/$stack") ||
 		die $EX_USAGE "there is no tree $tree" "" "make tree S=$S"
 	write_patches "$tree" "$last..HEAD" "$NEW"
-	fill "$(scripts/tree.sh --series | paste -sd,)" "no commits on the stack in $tree"
+	below=$(scripts/tree.sh --series) || exit $?
+	fill "$below" "no commits on the stack in $tree"
 }
 
 # The stack on which the patches apply: none, or the default one.
@@ -92,10 +94,11 @@ import()
 	# shellcheck disable=SC2086 # paths without blanks
 	cp $patches "$NEW/"
 	(cd "$NEW" && find . -name '*.patch' -printf '%f\n' | sort > series)
+	below=$(scripts/tree.sh --series) || exit $?
 	if S=$NEW LINUX='' scripts/tree.sh --commit >/dev/null 2>"$BUILD/import.log"; then
 		fill "" ""
-	elif S=$(scripts/tree.sh --series | paste -sd, | sed 's/$/,/')$NEW scripts/tree.sh --commit >/dev/null; then
-		fill "$(scripts/tree.sh --series | paste -sd,)" ""
+	elif S=$(printf %s "${below:+$below,}" | paste -sd,)$NEW scripts/tree.sh --commit >/dev/null; then
+		fill "$below" ""
 	else
 		sed 's/^/  on the kernel alone: /' "$BUILD/import.log" >&2
 		exit $EX_PATCH

@@ -46,7 +46,9 @@ private_apt_lists()
 # Print the version to take: the pinned one, else the newest of the same series.
 choose_version()
 {
-	apt_private apt-cache madison "$package" | awk -F'|' '{ gsub(/ /, "", $2); print $2 }' > "$dl/versions"
+	apt_private apt-cache madison "$package" > "$dl/madison" 2>"$dl/apt/log" ||
+		no_source "apt-cache failed: $(grep -m1 -E '^[EW]:' "$dl/apt/log")"
+	awk -F'|' '{ gsub(/ /, "", $2); print $2 }' "$dl/madison" > "$dl/versions" || exit $EX_HOST
 	if grep -qxF "$version" "$dl/versions"; then
 		echo "$version"
 	else
@@ -57,7 +59,7 @@ choose_version()
 download()
 {
 	private_apt_lists
-	v=$(choose_version)
+	v=$(choose_version) || exit $?
 	[ -n "$v" ] || no_source "$(pin suites) no longer carry $package"
 	if [ "$v" != "$version" ]; then
 		echo "mmuml: warning: $package $version is gone from the mirror; taking $v (not verified by the pin)" >&2
@@ -79,6 +81,28 @@ download()
 	mv "$dl/have.tmp" "$dl/have"
 }
 
+# part COMMAND...: one command of a pipe, whose status nobody else sees: a failure stands in build/dl/failed.
+part()
+{
+	code=0
+	"$@" || code=$?
+	[ $code = 0 ] || echo "$1 ended with $code" >> "$dl/failed"
+}
+
+# take_out DEB DIR: the kernel tree in the package. What arrived before a failure can look like a tree, and is none.
+take_out()
+{
+	progress=
+	[ -t 1 ] && progress='--checkpoint=20000 --checkpoint-action=dot'
+	rm -f "$dl/failed"
+	# shellcheck disable=SC2086 # two options or none
+	part dpkg-deb --fsys-tarfile "$1" | part tar -xOf - --wildcards './usr/src/*.tar.xz' |
+		part xz -T0 -dc | part tar -xf - -C "$2" --strip-components=1 $progress
+	[ -t 1 ] && echo
+	[ ! -s "$dl/failed" ] || no_source "$1 cannot be unpacked: $(paste -sd, "$dl/failed") (remove it to fetch again; df -h $2)"
+	[ -f "$2/arch/um/Kconfig" ] || no_source "$1 holds no complete kernel tree (remove it to fetch again)"
+}
+
 # Unpack into a directory that the first tree can take over, so that nothing is written twice.
 unpack()
 {
@@ -87,14 +111,7 @@ unpack()
 	mkdir -p "$src"
 	v=$(cat "$dl/have")
 	say UNPACK "$package $v"
-	progress=
-	[ -t 1 ] && progress='--checkpoint=20000 --checkpoint-action=dot'
-	# shellcheck disable=SC2086 # two options or none
-	dpkg-deb --fsys-tarfile "$dl/${package}_${v}_all.deb" | tar -xOf - --wildcards './usr/src/*.tar.xz' |
-		xz -T0 -dc | tar -xf - -C "$src" --strip-components=1 $progress
-	[ -t 1 ] && echo
-	[ -f "$src/arch/um/Kconfig" ] ||
-		no_source "$dl/${package}_${v}_all.deb holds no complete kernel tree (remove it to fetch again)"
+	take_out "$dl/${package}_${v}_all.deb" "$src"
 
 	say GIT "base commit of $kernel (95,000 files)"
 	make_repo

@@ -37,12 +37,6 @@ ask()
 	sed -n "s/^$1 //p" "$dir/what"
 }
 
-# tgit TREE ARGS: git in that work tree, deaf to the user's configuration.
-tgit()
-{
-	(cd "$1" && shift && GIT_CONFIG_GLOBAL=/dev/null git -c safe.directory='*' "$@")
-}
-
 # tree_of STACK: the directory of its tree.
 tree_of()
 {

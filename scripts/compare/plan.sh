@@ -111,7 +111,7 @@ plan_all()
 git_steps()
 {
 	repo=${LINUX:-$BUILD/git}
-	GIT_CONFIG_GLOBAL=/dev/null git -c safe.directory='*' -C "$repo" rev-list --first-parent --reverse --parents "$1..$2" \
+	ugit "$repo" rev-list --first-parent --reverse --parents "$1..$2" \
 		> "$work/commits" 2> "$work/commits.log" ||
 		die $EX_USAGE "no commits in $1..$2" "$(sed -n '1s/^fatal: //p' "$work/commits.log")" "git -C $repo log --oneline -5"
 	awk 'NF < 2 { print $1; exit 1 } { print $2, $1 }' "$work/commits" > "$work/pairs" ||

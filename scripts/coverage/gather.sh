@@ -10,6 +10,6 @@ dir=$1/coverage
 mkdir -p "$dir"
 since=$(scripts/tree.sh --since)
 : > "$dir/changes.diff"
-[ -z "$since" ] || (cd "$tree" && KGIT=$KGIT/worktrees/$(basename "$tree") kgit diff --no-ext-diff --no-color --no-renames \
-	--unified=0 "$since" -- '*.c' '*.h') > "$dir/changes.diff"
+[ -z "$since" ] || tgit "$tree" diff --no-ext-diff --no-color --no-renames \
+	--unified=0 "$since" -- '*.c' '*.h' > "$dir/changes.diff"
 exec "$BUILD/host/mmuml-cov" gather "$1" "$tree" "$3" coverage/objects

@@ -7,7 +7,9 @@ set -eu
 tree=$1
 
 since=$(scripts/tree.sh --since)
+changed=
+[ -z "$since" ] || changed=$(tgit "$tree" diff --name-only --diff-filter=d "$since" -- "*.c")
 {
 	grep -v '^#' coverage/objects
-	[ -z "$since" ] || (cd "$tree" && KGIT=$KGIT/worktrees/$(basename "$tree") kgit diff --name-only --diff-filter=d "$since" -- "*.c")
-} | sort -u
+	echo "$changed"
+} | sed '/^$/d' | sort -u

@@ -3,6 +3,10 @@
 # What every stage script shares: messages, exit codes, git without the user's configuration.
 # Sourced, never run. The callers run with "set -eu" from the top of the checkout.
 
+# Run from a hook of git's, these are the user's repository and index to every git below. With CDPATH cd prints.
+# shellcheck disable=SC2046 # names of variables
+unset CDPATH $(git rev-parse --local-env-vars 2>/dev/null || true)
+
 # EX_PASS, EX_FAIL, ...: the exit codes, the same for every program of the kit.
 eval "$(sed -n 's/^#define \(EX_[A-Z_]*\)[[:space:]]*\([0-9]*\).*/\1=\2/p' scripts/lib/protocol.h)"
 # Numbers, which shellcheck cannot know of what eval sets.
@@ -41,13 +45,37 @@ profile_says()
 	echo "${said:-$3}"
 }
 
-# kgit ARGS: git on the kit's own repository, deaf to the user's and the machine's configuration.
+# git_clean ARGS: git, deaf to the user's and the machine's configuration and language; it writes no index that it was only
+# asked to read. All of the kit's git commands are one of this and the three below.
+git_clean()
+{
+	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_ATTR_NOSYSTEM=1 GIT_OPTIONAL_LOCKS=0 LC_ALL=C \
+	git -c safe.directory='*' -c core.attributesFile=/dev/null -c core.excludesFile=/dev/null -c core.fsmonitor=false "$@"
+}
+
+# kgit ARGS: on the kit's own repository.
 kgit()
 {
-	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_DIR=$KGIT \
-	git -c safe.directory='*' -c core.compression=0 -c core.fsync=none -c gc.auto=0 \
-	    -c advice.detachedHead=false -c core.autocrlf=false \
-	    -c user.name=mmuml -c user.email=mmuml@localhost "$@"
+	git_clean --git-dir="$KGIT" -c core.compression=0 -c core.fsync=none -c gc.auto=0 -c advice.detachedHead=false \
+		-c core.autocrlf=false -c user.name=mmuml -c user.email=mmuml@localhost "$@"
+}
+
+# tgit TREE ARGS: in a work tree of the kit's, below build/trees; a repository of its own will do.
+tgit()
+{
+	tgit_tree=$1
+	shift
+	if [ -d "$tgit_tree/.git" ]; then
+		git_clean -C "$tgit_tree" "$@"
+	else
+		(cd "$tgit_tree" && KGIT=$KGIT/worktrees/${tgit_tree##*/} kgit "$@")
+	fi
+}
+
+# ugit DIR ARGS: in a repository of the user's, to read.
+ugit()
+{
+	git_clean -C "$@"
 }
 
 # make_repo: the kit's repository. A commit made in a tree by hand must not set off a repack of the whole kernel.

@@ -278,6 +278,253 @@ user_tree()
 	git -C build/git worktree prune
 }
 
+# Started from a hook of git's: what it exports is the user's repository, and no git of the kit's may work there.
+from_a_hook()
+{
+	a_copy
+	printf -- '--- /dev/null\n+++ b/Documentation/mmuml-hook\n@@ -0,0 +1 @@\n+%s\n' "$(date +%s%N)" |
+		sed '1i From: A Developer <dev@localhost>\nSubject: [PATCH] a file\n\n---\ndiff --git a/Documentation/mmuml-hook b/Documentation/mmuml-hook\nnew file mode 100644' \
+		> uml-config/patches/9999-hook.patch
+	echo 9999-hook.patch >> uml-config/patches/series
+	theirs=$CHECK/hook/linux
+	rm -rf "$CHECK/hook"
+	git init -q "$theirs"
+	echo word > "$theirs/file"
+	git -C "$theirs" add file
+	git -C "$theirs" -c user.name=u -c user.email=u@localhost commit -qm one
+	state=$(state_of "$theirs")
+	code=0
+	expect 0 env GIT_DIR="$theirs/.git" GIT_INDEX_FILE="$theirs/.git/index" CDPATH="$CHECK" scripts/tree.sh || code=1
+	same "$(state_of "$theirs")" "$state" "the user's repository" || code=1
+	[ -s build/trees/default/Documentation/mmuml-hook ] || { echo "the tree was not made"; code=1; }
+	cd "$TOP" || return
+	expect 0 scripts/tree.sh
+	return $code
+}
+
+# root_of COMMIT: the first of its history.
+root_of()
+{
+	git -C build/git rev-list --max-parents=0 "$1"
+}
+
+# What the tree was made of is in a file, whatever became of the patches since; --since reads its base there.
+stack_is_recorded()
+{
+	expect 0 scripts/tree.sh
+	base=$(git -C build/git rev-parse refs/mmuml/base)
+	expect 0 scripts/tree.sh --stack
+	cp "$CHECK/got" "$CHECK/stack"
+	same "$(sed -n '1,5p' "$CHECK/stack")" "$(printf 'name default\nlinux \nstack \nbase %s\ncommit %s' "$base" "$(tree_head)")" "head"
+	sed -n 's/^patch \([0-9a-f]*\) /\1  /p' "$CHECK/stack" > "$CHECK/sums"
+	sha256sum -c --quiet "$CHECK/sums"
+	same "$(cut -c67- "$CHECK/sums")" "$(sed -n 's,^[0-9],uml-config/patches/&,p' uml-config/patches/series; scripts/tree.sh --patches)" "patches"
+	a_copy
+	sed -i '1s/$/ /' uml-config/patches/0001-*.patch
+	expect 0 scripts/tree.sh --stack
+	cmp "$CHECK/got" "$CHECK/stack"
+	expect 2 env S=none,mremap-move-page-tables@1 scripts/tree.sh --stack
+	says "there is no tree" "make tree S=none,mremap-move-page-tables@1"
+	# Another base: of a tree that is not there, then of the one that is.
+	cd "$TOP" || return
+	other=$(echo other | git -C build/git -c user.name=u -c user.email=u@localhost commit-tree "$base^{tree}")
+	same "$(root_of "$(S=git:$other scripts/tree.sh --since)")" "$other" "below a commit of build/git"
+	sed -i "s/^base .*/base $other/" build/stacks/default
+	below=$(scripts/tree.sh --since) || true
+	cp "$CHECK/stack" build/stacks/default
+	same "$(root_of "$below")" "$other" "below the recorded base"
+	same "$(root_of "$(scripts/tree.sh --since)")" "$base" "below the tree"
+}
+
+# stub FILE LINE...: a program that does only this.
+stub()
+{
+	stub_file=$1
+	shift
+	mkdir -p "$(dirname "$stub_file")"
+	rm -f "$stub_file"
+	printf '%s\n' '#!/bin/sh' "$@" > "$stub_file"
+	chmod 755 "$stub_file"
+}
+
+# A checkout whose stages do nothing, but for the one that fails, and a make that speaks German.
+bisect_in_german()
+{
+	a_copy
+	rm build
+	for s in doctor fetch tree config build; do
+		stub scripts/$s.sh 'exit 0'
+	done
+	stub build/host/mmuml-run 'exit 0'
+	printf 'all:\n' | tee scripts/Makefile > tests/Makefile
+	# shellcheck disable=SC2016 # for the stub
+	stub bin/make "$(command -v make) \"\$@\" > said 2>&1" 'code=$?' 'sed "s/Error/Fehler/" said; exit $code'
+	while read -r want stage code; do
+		stub "$stage" "exit $code"
+		expect "$want" env PATH="$PWD/bin:$PATH" scripts/bisect.sh T=kit.plain.pass || exit
+		[ "$code" = 0 ] || says "Fehler $code"
+		stub "$stage" 'exit 0'
+	done <<-END
+	0 build/host/mmuml-run 0
+	1 build/host/mmuml-run 1
+	8 build/host/mmuml-run 8
+	124 build/host/mmuml-run 124
+	125 build/host/mmuml-run 3
+	125 build/host/mmuml-run 4
+	125 scripts/tree.sh 5
+	125 scripts/config.sh 6
+	125 scripts/build.sh 7
+	129 scripts/tree.sh 2
+	129 build/host/mmuml-run 130
+	END
+	# What runs nothing, or goes on whatever happens, is no answer; everything else is as it was.
+	stub scripts/tree.sh 'exit 5'
+	for flags in -n ki 'n -j2 -- T=x'; do
+		expect 129 env MAKEFLAGS="$flags" scripts/bisect.sh
+		says "no answer to git bisect"
+	done
+	for flags in -j2 ks ' -j2 -- T=initq' '--no-print-directory'; do
+		expect 125 env MAKEFLAGS="$flags" PATH="$PWD/bin:$PATH" scripts/bisect.sh
+	done
+}
+
+# A copy of a tree that ends early has a cause.
+copy_fails()
+{
+	a_copy
+	stub bin/cp 'echo "cp: error writing x: No space left on device" >&2' 'exit 1'
+	code=0
+	expect 3 env PATH="$PWD/bin:$PATH" S=none,none FROM=default scripts/tree.sh || code=1
+	rm -rf "$TOP/build/trees/none+none"
+	git -C "$TOP/build/git" worktree prune
+	says "build/trees/none+none cannot be made as a copy" "No space left" "try:"
+	return $code
+}
+
+# A package that ends early, after what tar takes for a whole tree: of the pipe that unpacks it, only the last would be asked.
+source_is_cut()
+{
+	a_copy
+	rm build
+	mkdir -p build/dl linux/arch/um usr/src
+	echo word > linux/arch/um/Kconfig
+	{ tar -cJf - linux; head -c 100000 /dev/urandom | xz; } > usr/src/linux.tar.xz
+	tar -cf cut.tar ./usr/src/linux.tar.xz
+	sed -n 's/^version=//p' uml-config/kernel.pin > build/dl/have
+	touch "build/dl/$(sed -n 's/^package=//p' uml-config/kernel.pin)_$(cat build/dl/have)_all.deb"
+	stub bin/dpkg-deb 'head -c 51200 cut.tar' 'exit 2'
+	expect 3 env PATH="$PWD/bin:$PATH" scripts/fetch.sh
+	says "cannot be unpacked: " "dpkg-deb ended with 2" "try:"
+	[ -f build/base.tmp/arch/um/Kconfig ] || { echo "it was not cut behind the file"; return 1; }
+	! git -C build/git rev-parse -q --verify refs/mmuml/base || { echo "half a tree became the base commit"; return 1; }
+	tar -cJf usr/src/linux.tar.xz linux
+	tar -cf whole.tar ./usr/src/linux.tar.xz
+	stub bin/dpkg-deb 'cat whole.tar'
+	expect 0 env PATH="$PWD/bin:$PATH" scripts/fetch.sh
+	same "$(git -C build/git show refs/mmuml/base:arch/um/Kconfig)" word "the base commit"
+}
+
+# apt-cache that fails is not a package that is gone.
+lists_cannot_be_read()
+{
+	a_copy
+	rm build
+	stub bin/apt-get "case \" \$* \" in *' indextargets '*) echo http://localhost/debian ;; esac"
+	stub bin/apt-cache 'echo "E: the lists are broken" >&2' 'exit 100'
+	expect 3 env PATH="$PWD/bin:$PATH" scripts/fetch.sh
+	says "no source of Linux" "apt-cache failed: E: the lists are broken"
+}
+
+# What a repository of the user's says of the form of patches is not for the kit.
+their_configuration()
+{
+	a_copy
+	theirs=$CHECK/hook/linux
+	rm -rf "$CHECK/hook"
+	git init -q "$theirs"
+	for word in one two; do
+		echo $word > "$theirs/file"
+		git -C "$theirs" add file
+		git -C "$theirs" -c user.name=u -c user.email=u@localhost commit -qm "mm: $word"
+	done
+	printf '[diff]\nnoprefix = true\n[format]\ncoverLetter = true\nsuffix = .txt\nattach = true\n' >> "$theirs/.git/config"
+	expect 0 env NAME=theirs LINUX="$theirs" S=git:HEAD~1..HEAD scripts/change.sh new
+	same "$(cat mm-changes/theirs/series)" 0001-mm-two.patch "the series"
+	in_file "diff --git a/file b/file" mm-changes/theirs/0001-mm-two.patch
+	in_file "mm: two" mm-changes/theirs/README.md
+}
+
+# waiting_git WORD: a git in $CHECK/bin that stops before its first command with that WORD, until $CHECK/bin/go is there.
+waiting_git()
+{
+	rm -rf "${CHECK:?}/bin"
+	mkdir -p "$CHECK/bin"
+	cat > "$CHECK/bin/git" <<-EOF
+	#!/bin/sh
+	case " \$* " in
+	*" $1 "*)
+		if mkdir "$CHECK/bin/reached" 2>/dev/null; then
+			while [ ! -e "$CHECK/bin/go" ]; do sleep 0.1; done
+		fi ;;
+	esac
+	exec $(command -v git) "\$@"
+	EOF
+	chmod 755 "$CHECK/bin/git"
+}
+
+# appears FILE: wait for it, 30 s at most.
+appears()
+{
+	for _ in $(seq 300); do
+		[ ! -e "$1" ] || return 0
+		sleep 0.1
+	done
+	echo "no $1"
+	return 1
+}
+
+# Patches that were never applied before; while one process is between two of them, another does all of it.
+two_at_once()
+{
+	a_copy
+	sed -i "s/^Subject: .*/& $(date +%s%N)/" uml-config/patches/0001-*.patch
+	waiting_git apply
+	PATH=$CHECK/bin:$PATH scripts/tree.sh --since > "$CHECK/first" 2>&1 &
+	first=$!
+	appears "$CHECK/bin/reached"
+	expect 0 scripts/tree.sh --since
+	touch "$CHECK/bin/go"
+	code=0
+	wait $first || code=$?
+	same $code 0 "status of the first ($(head -n 3 "$CHECK/first"))"
+	same "$(cat "$CHECK/first")" "$(cat "$CHECK/got")" "the commit"
+	same "$(find build/ -maxdepth 1 -name 'tree.??????')" "" "what is left"
+}
+
+# The same with a mail box, whose patches are written below build/series: they stay as they are for who reads them.
+two_mail_boxes_at_once()
+{
+	mkdir -p "$CHECK/box"
+	{ echo "From x Mon Sep 17 00:00:00 2001"; cat uml-config/patches/0001-*.patch; } > "$CHECK/box/a.mbox"
+	export S="$CHECK/box/a.mbox"
+	expect 0 scripts/tree.sh --patches
+	patch=$(cat "$CHECK/got")
+	waiting_git mailinfo
+	PATH=$CHECK/bin:$PATH scripts/tree.sh --patches > "$CHECK/second" 2>&1 &
+	second=$!
+	appears "$CHECK/bin/reached"
+	code=0
+	cat "$patch" > "$CHECK/box/read" || code=1
+	touch "$CHECK/bin/go"
+	wait $second || code=$?
+	same $code 0 "status"
+	cmp "$CHECK/box/read" "$patch"
+	# Another mail box of that name is another series.
+	sed -i 's/^Subject: .*/Subject: [PATCH] um: other words/' "$CHECK/box/a.mbox"
+	expect 0 scripts/tree.sh --patches
+	says um-other-words
+}
+
 # Everything about the user's tree that a write would change.
 state_of()
 {
@@ -376,6 +623,15 @@ stage_cases()
 	t -x tree -x linux -x out tree.own_tree_runs own_tree_runs
 	t -host tree.not_a_tree not_a_tree
 	t -host tree.unreadable unreadable_tree
+	t -x tree tree.stack stack_is_recorded
+	t -x tree tree.copy_fails copy_fails
+	t -host tree.source_is_cut source_is_cut
+	t -host tree.lists_cannot_be_read lists_cannot_be_read
+	t -x tree -x linux tree.their_configuration their_configuration
+	t -x tree tree.bisect_in_german bisect_in_german
+	t -x tree -x linux tree.from_a_hook from_a_hook
+	t -x tree -x linux tree.two_at_once two_at_once
+	t -x tree tree.two_mail_boxes two_mail_boxes_at_once
 	t config.unknown_profile unknown_profile
 	t config.lost_option lost_option
 	t config.contradiction contradiction

@@ -1,0 +1,85 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0
+# A kernel tree of the user's as a commit of the kit's repository. Nothing is written below LINUX. Sourced by scripts/tree.sh.
+
+check_linux()
+{
+	[ -e "$LINUX" ] || die $EX_USAGE "LINUX=$LINUX does not exist" "" "make run LINUX=/path/to/a/kernel/tree"
+	if [ ! -r "$LINUX" ] || [ ! -x "$LINUX" ]; then
+		die $EX_USAGE "LINUX=$LINUX cannot be read" "no permission for user $(id -un)" "ls -ld $LINUX"
+	fi
+	for f in Makefile arch/um/Kconfig mm/rmap.c; do
+		[ -r "$LINUX/$f" ] || die $EX_USAGE "LINUX=$LINUX is not a kernel tree that can be read" \
+			"there is no $f in it" "make run LINUX=/path/to/a/kernel/tree"
+	done
+}
+
+# add_all INDEX: every file of the user's tree but what a build leaves behind. Not the tree's own ignore rules: those of
+# Debian's source package ignore all of it.
+add_all()
+{
+	(
+		cd "$LINUX" || exit
+		export GIT_INDEX_FILE="$1" GIT_WORK_TREE=.
+		# A status is asked of all of this together: errexit does not hold.
+		kgit add -u . || exit
+		kgit ls-files -z --others -x '.*' -x '*.o' -x '*.a' -x '*.ko' -x '*.mod' -x '*.mod.c' -x '*.order' \
+			-x '*.symvers' -x '*.orig' -x '*.rej' -x '/vmlinux*' -x '/linux' -x '/System.map' -x '/build-*' \
+			-x '/include/config/' -x '/include/generated/' -x '/arch/*/include/generated/' > "$SCRATCH/others" || exit
+		kgit update-index -z --add --stdin < "$SCRATCH/others"
+	)
+}
+
+# The user's tree as it is on disk, edits and new files included, as a commit of the kit's own.
+# Nothing is written below LINUX: index and objects are the kit's; theirs are only read.
+# snapshot REV: the same of a commit of theirs, if one is given.
+snapshot()
+{
+	check_linux
+	make_repo
+	index=$KGIT/$NAME.index
+	theirs=$(ugit "$LINUX" rev-parse --show-toplevel 2>/dev/null || true)
+	if [ "$theirs" = "$(realpath "$LINUX")" ]; then
+		objects=$(cd "$LINUX" && realpath "$(ugit . rev-parse --git-path objects)")
+		grep -qxF "$objects" "$KGIT/objects/info/alternates" 2>/dev/null ||
+			echo "$objects" >> "$KGIT/objects/info/alternates"
+		# It saves reading 95,000 files; a repository without one, or with another form of it, does without.
+		cp "$(cd "$LINUX" && realpath "$(ugit . rev-parse --git-path index)")" "$SCRATCH/index" && mv "$SCRATCH/index" "$index"
+	fi
+	if [ -n "$1" ]; then
+		tree=$(kgit rev-parse "$1^{tree}") || die $EX_USAGE "LINUX=$LINUX has no commit $1" "" "git -C $LINUX log -1 $1"
+		echo "$1 of $LINUX" | GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$tree" || exit $EX_HOST
+		return 0
+	fi
+	say SNAP "$LINUX" >&2
+	add_all "$index" >"$SCRATCH/snapshot.log" 2>&1 || die $EX_USAGE "LINUX=$LINUX cannot be read whole" \
+		    "$(grep -m1 -E '^(error|fatal):' "$SCRATCH/snapshot.log")" "git -C $LINUX status"
+	tree=$(GIT_INDEX_FILE=$index kgit write-tree 2>"$SCRATCH/snapshot.log") || die $EX_USAGE "LINUX=$LINUX cannot be read whole" \
+		    "$(grep -m1 -E '^(error|fatal):' "$SCRATCH/snapshot.log")" "git -C $LINUX fsck"
+	echo "snapshot of $LINUX" | GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$tree"
+}
+
+# The objects of users' trees are read where they are; trees that are gone would make every git command complain.
+prune_alternates()
+{
+	list=$KGIT/objects/info/alternates
+	[ -f "$list" ] || return 0
+	while read -r o; do
+		[ ! -d "$o" ] || echo "$o"
+	done < "$list" > "$list.tmp"
+	mv "$list.tmp" "$list"
+}
+
+# The commit of the user's own tree below the change: SINCE=, or the last one if there are edits, or the one before it.
+theirs_below()
+{
+	theirs() { ugit "$LINUX" "$@" 2>/dev/null; }
+	if [ -n "${SINCE-}" ]; then
+		theirs rev-parse -q --verify "$SINCE^{commit}" ||
+			die $EX_USAGE "SINCE=$SINCE is no commit" "git rev-parse does not find it in $LINUX" "git -C $LINUX log --oneline"
+	elif theirs diff --quiet --no-ext-diff HEAD --; then
+		theirs rev-parse -q --verify HEAD^ || true
+	else
+		theirs rev-parse -q --verify HEAD || true
+	fi
+}
