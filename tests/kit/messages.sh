@@ -40,13 +40,12 @@ said_by_kernels()
 		# Given a whole path, ar names the members of a thin archive by theirs.
 		ar t "$tree/build-$profile/vmlinux.a" | sed "s|^$tree/||"
 	done | grep -E "$OBJECTS" > "$CHECK/objects"
-	[ "$(grep -c '/mm/rmap\.o$' "$CHECK/objects")" = 2 ] || { echo "not the objects of two kernels"; return 1; }
+	[ "$(grep -c '/mm/rmap\.o$' "$CHECK/objects")" = 2 ] || { echo "not the objects of two kernels: make kernel PROFILE=debug?"; return 1; }
 	"$CHECK/messages" "$1" "$tree" < "$CHECK/objects"
 }
 
 messages_are_known()
 {
-	make kernel PROFILE=debug
 	gcc -std=gnu11 -O1 -Wall -Wextra -Werror -D_GNU_SOURCE -o "$CHECK/messages" tests/kit/messages.c scripts/runner/detect.c \
 	    scripts/lib/*.c -lelf
 	said_by_kernels tests/kit/messages
