@@ -16,7 +16,7 @@ refuse()
 	else
 		because=$(sed -n 's/^error: //p' "$2" | head -n 1)
 	fi
-	die $EX_PATCH "patch $1 does not apply" "$because$(rival "$1" "${where%:*}")" \
+	die "$EX_PATCH" "patch $1 does not apply" "$because$(rival "$1" "${where%:*}")" \
 	    "$(remedy "$1")"
 }
 
@@ -79,7 +79,7 @@ remedy()
 # cannot_apply PATCH: git failed where no patch can be the cause.
 cannot_apply()
 {
-	die $EX_HOST "no commit of $1" "$(head -n 1 "$SCRATCH/log")" "df -h $KGIT"
+	die "$EX_HOST" "no commit of $1" "$(head -n 1 "$SCRATCH/log")" "df -h $KGIT"
 }
 
 # commit_patch PATCH PARENT: the index as a commit with the patch's words; prints it.
@@ -119,7 +119,7 @@ apply_stack()
 stack_commit()
 {
 	# shellcheck disable=SC2086 # a list of paths without blanks
-	sums=$(sha256sum $PATCHES) || die $EX_PATCH "a patch of the stack cannot be read" "" "scripts/tree.sh --patches"
+	sums=$(sha256sum $PATCHES) || die "$EX_PATCH" "a patch of the stack cannot be read" "" "scripts/tree.sh --patches"
 	key=$( { echo "$1"; echo "$sums" | cut -d' ' -f1; } | sha256sum | cut -c1-40)
 	if ! kgit rev-parse -q --verify "refs/mmuml/stack/$key" 2>/dev/null; then
 		commit=$(apply_stack "$1") || exit $?

@@ -31,7 +31,7 @@ revision()
 		ugit "$LINUX" rev-parse -q --verify "$rev^{commit}" 2>/dev/null
 	else
 		kgit rev-parse -q --verify "$rev^{commit}" 2>/dev/null
-	fi || die $EX_USAGE "no commit $rev" "${LINUX:-build/git} has none of that name" \
+	fi || die "$EX_USAGE" "no commit $rev" "${LINUX:-build/git} has none of that name" \
 		  "git -C ${LINUX:-build/git} log --oneline -5"
 }
 
@@ -67,9 +67,9 @@ tree_name()
 patches_of()
 {
 	dir=$(dirname "$1")
-	[ -r "$1" ] || die $EX_PATCH "$1 cannot be read" "" "git status $dir"
+	[ -r "$1" ] || die "$EX_PATCH" "$1 cannot be read" "" "git status $dir"
 	sed 's/#.*//; s/[[:space:]].*//; /^$/d' "$1" | while read -r p; do
-		[ -f "$dir/$p" ] || die $EX_PATCH "no patch $dir/$p" "$1 names it" "git status $dir"
+		[ -f "$dir/$p" ] || die "$EX_PATCH" "no patch $dir/$p" "$1 names it" "git status $dir"
 		echo "$dir/$p"
 	done
 }
@@ -128,10 +128,10 @@ change_dir()
 	elif [ -d "$1" ] || [ -f "$1" ]; then
 		made=$(made_dir "$1") || exit $?
 	else
-		die $EX_USAGE "no change named $1" "there is no mm-changes/$1/series" "make list  (changes: $(near))"
+		die "$EX_USAGE" "no change named $1" "there is no mm-changes/$1/series" "make list  (changes: $(near))"
 	fi
 	listed=$(patches_of "$made/series") || exit $?
-	[ -n "$listed" ] || die $EX_USAGE "the series of $1 is empty" "no patch in $made/series" \
+	[ -n "$listed" ] || die "$EX_USAGE" "the series of $1 is empty" "no patch in $made/series" \
 		"make new-change NAME=x; make import NAME=x MBOX=file"
 	echo "$made"
 }

@@ -4,12 +4,12 @@
 
 check_linux()
 {
-	[ -e "$LINUX" ] || die $EX_USAGE "LINUX=$LINUX does not exist" "" "make run LINUX=/path/to/a/kernel/tree"
+	[ -e "$LINUX" ] || die "$EX_USAGE" "LINUX=$LINUX does not exist" "" "make run LINUX=/path/to/a/kernel/tree"
 	if [ ! -r "$LINUX" ] || [ ! -x "$LINUX" ]; then
-		die $EX_USAGE "LINUX=$LINUX cannot be read" "no permission for user $(id -un)" "ls -ld $LINUX"
+		die "$EX_USAGE" "LINUX=$LINUX cannot be read" "no permission for user $(id -un)" "ls -ld $LINUX"
 	fi
 	for f in Makefile arch/um/Kconfig mm/rmap.c; do
-		[ -r "$LINUX/$f" ] || die $EX_USAGE "LINUX=$LINUX is not a kernel tree that can be read" \
+		[ -r "$LINUX/$f" ] || die "$EX_USAGE" "LINUX=$LINUX is not a kernel tree that can be read" \
 			"there is no $f in it" "make run LINUX=/path/to/a/kernel/tree"
 	done
 }
@@ -47,14 +47,14 @@ snapshot()
 		cp "$(cd "$LINUX" && realpath "$(ugit . rev-parse --git-path index)")" "$SCRATCH/index" && mv "$SCRATCH/index" "$index"
 	fi
 	if [ -n "$1" ]; then
-		tree=$(kgit rev-parse "$1^{tree}") || die $EX_USAGE "LINUX=$LINUX has no commit $1" "" "git -C $LINUX log -1 $1"
+		tree=$(kgit rev-parse "$1^{tree}") || die "$EX_USAGE" "LINUX=$LINUX has no commit $1" "" "git -C $LINUX log -1 $1"
 		echo "$1 of $LINUX" | GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$tree" || exit $EX_HOST
 		return 0
 	fi
 	say SNAP "$LINUX" >&2
-	add_all "$index" >"$SCRATCH/snapshot.log" 2>&1 || die $EX_USAGE "LINUX=$LINUX cannot be read whole" \
+	add_all "$index" >"$SCRATCH/snapshot.log" 2>&1 || die "$EX_USAGE" "LINUX=$LINUX cannot be read whole" \
 		    "$(grep -m1 -E '^(error|fatal):' "$SCRATCH/snapshot.log")" "git -C $LINUX status"
-	tree=$(GIT_INDEX_FILE=$index kgit write-tree 2>"$SCRATCH/snapshot.log") || die $EX_USAGE "LINUX=$LINUX cannot be read whole" \
+	tree=$(GIT_INDEX_FILE=$index kgit write-tree 2>"$SCRATCH/snapshot.log") || die "$EX_USAGE" "LINUX=$LINUX cannot be read whole" \
 		    "$(grep -m1 -E '^(error|fatal):' "$SCRATCH/snapshot.log")" "git -C $LINUX fsck"
 	echo "snapshot of $LINUX" | GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$tree"
 }
@@ -76,7 +76,7 @@ theirs_below()
 	theirs() { ugit "$LINUX" "$@" 2>/dev/null; }
 	if [ -n "${SINCE-}" ]; then
 		theirs rev-parse -q --verify "$SINCE^{commit}" ||
-			die $EX_USAGE "SINCE=$SINCE is no commit" "git rev-parse does not find it in $LINUX" "git -C $LINUX log --oneline"
+			die "$EX_USAGE" "SINCE=$SINCE is no commit" "git rev-parse does not find it in $LINUX" "git -C $LINUX log --oneline"
 	elif theirs diff --quiet --no-ext-diff HEAD --; then
 		theirs rev-parse -q --verify HEAD^ || true
 	else

@@ -6,7 +6,7 @@
 # copy CP-OPTIONS FROM TO
 copy()
 {
-	cp "$@" 2>"$SCRATCH/copy.log" || die $EX_HOST "$DIR cannot be made as a copy" "$(head -n 1 "$SCRATCH/copy.log")" "df -h $BUILD"
+	cp "$@" 2>"$SCRATCH/copy.log" || die "$EX_HOST" "$DIR cannot be made as a copy" "$(head -n 1 "$SCRATCH/copy.log")" "df -h $BUILD"
 }
 
 # copy_tree NAME: all of that tree but its builds. What this kit's kernels hardly compile (drivers, other architectures,
@@ -66,13 +66,13 @@ update_tree()
 			return 0
 		fi
 		if [ "$head" != "$last" ] && [ "$last" != none ]; then
-			die $EX_PATCH "$DIR has commits of yours on an older stack" \
+			die "$EX_PATCH" "$DIR has commits of yours on an older stack" \
 			    "the patches of the stack changed under $(tgit "$DIR" rev-parse --short "$head")" \
 			    "git -C $DIR rebase --onto $(echo "$want" | cut -c1-12) $(echo "$last" | cut -c1-12)"
 		fi
 		say TREE "$DIR ($(kgit rev-list --count "$want" ^"$BASE") patches)"
 		tgit "$DIR" checkout -q --detach "$want" 2>"$SCRATCH/checkout.log" ||
-			die $EX_PATCH "$DIR has edits of yours that the stack would overwrite" \
+			die "$EX_PATCH" "$DIR has edits of yours that the stack would overwrite" \
 			    "$(grep -v '^error' "$SCRATCH/checkout.log" | head -n 1 | tr -d '\t')" \
 			    "git -C $DIR stash"
 	fi
