@@ -123,7 +123,7 @@ stack_commit()
 	key=$( { echo "$1"; echo "$sums" | cut -d' ' -f1; } | sha256sum | cut -c1-40)
 	if ! kgit rev-parse -q --verify "refs/mmuml/stack/$key" 2>/dev/null; then
 		commit=$(apply_stack "$1") || exit $?
-		kgit update-ref "refs/mmuml/stack/$key" "$commit" || exit $EX_HOST
+		kgit update-ref "refs/mmuml/stack/$key" "$commit" || exit "$EX_HOST"
 		echo "$commit"
 	fi
 }

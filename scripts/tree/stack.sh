@@ -9,7 +9,7 @@ series_names()
 	[ -n "$S$LINUX" ] || S=default
 	echo "$S" | tr ',' '\n' | while read -r c; do
 		case $c in
-		default) sed '/^#/d; /^$/d' mm-changes/series || exit $EX_HOST ;;
+		default) sed '/^#/d; /^$/d' mm-changes/series || exit "$EX_HOST" ;;
 		none | git:* | '') ;;
 		*) echo "$c" ;;
 		esac
@@ -104,17 +104,17 @@ copy_patches()
 made_dir()
 {
 	made=$BUILD/series/$(element "$1")
-	mkdir -p "$BUILD/series" && new=$(mktemp -d "$BUILD/series/new.XXXXXX") || exit $EX_HOST
+	mkdir -p "$BUILD/series" && new=$(mktemp -d "$BUILD/series/new.XXXXXX") || exit "$EX_HOST"
 	code=0
 	if [ -d "$1" ]; then
 		chmod 755 "$new"
-		copy_patches "$1" "$new" || code=$EX_HOST
+		copy_patches "$1" "$new" || code="$EX_HOST"
 	else
 		scripts/mbox/patches.sh "$1" "$new" || code=$?
 	fi
-	[ $code != 0 ] || settle "$new" "$made" || code=$EX_HOST
+	[ "$code" != 0 ] || settle "$new" "$made" || code="$EX_HOST"
 	rm -rf "$new"
-	[ $code = 0 ] || exit $code
+	[ "$code" = 0 ] || exit "$code"
 	echo "$made"
 }
 

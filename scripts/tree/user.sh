@@ -48,7 +48,7 @@ snapshot()
 	fi
 	if [ -n "$1" ]; then
 		tree=$(kgit rev-parse "$1^{tree}") || die "$EX_USAGE" "LINUX=$LINUX has no commit $1" "" "git -C $LINUX log -1 $1"
-		echo "$1 of $LINUX" | GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$tree" || exit $EX_HOST
+		echo "$1 of $LINUX" | GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$tree" || exit "$EX_HOST"
 		return 0
 	fi
 	say SNAP "$LINUX" >&2
