@@ -454,6 +454,19 @@ their_configuration()
 	in_file "mm: two" mm-changes/theirs/README.md
 }
 
+# A kernel without git, unpacked in a repository: that repository's commits are not its change.
+no_repository_of_its_own()
+{
+	mkdir -p "$CHECK/plain/linux"
+	git -C "$CHECK/plain" init -q
+	git -C "$CHECK/plain" -c user.name=u -c user.email=u@localhost commit -q --allow-empty -m one
+	git -C "$CHECK/plain" -c user.name=u -c user.email=u@localhost commit -q --allow-empty -m two
+	expect 0 env LINUX="$CHECK/plain/linux" scripts/tree.sh --since
+	same "$(cat "$CHECK/got")" "" "the commit below the change"
+	expect 2 env LINUX="$CHECK/plain/linux" S=git:HEAD scripts/tree.sh --name
+	says "no commit HEAD"
+}
+
 # waiting_git WORD: a git in $CHECK/bin that stops before its first command with that WORD, until $CHECK/bin/go is there.
 waiting_git()
 {
@@ -624,6 +637,7 @@ stage_cases()
 	t tree.source_is_cut source_is_cut
 	t tree.lists_cannot_be_read lists_cannot_be_read
 	t tree.their_configuration their_configuration
+	t tree.no_repository no_repository_of_its_own
 	t tree.bisect_in_german bisect_in_german
 	t tree.from_a_hook from_a_hook
 	t tree.two_at_once two_at_once
