@@ -72,10 +72,11 @@ tgit()
 	fi
 }
 
-# ugit DIR ARGS: in a repository of the user's, to read.
+# ugit DIR ARGS: in a repository of the user's, to read; one that DIR only lies in, such as this checkout, is not meant.
 ugit()
 {
-	git_clean -C "$@"
+	ugit_above=$(dirname "$(realpath "$1")")
+	GIT_CEILING_DIRECTORIES=$ugit_above git_clean -C "$@"
 }
 
 # make_repo: the kit's repository. A commit made in a tree by hand must not set off a repack of the whole kernel.

@@ -454,6 +454,19 @@ their_configuration()
 	in_file "mm: two" mm-changes/theirs/README.md
 }
 
+# A kernel without git, unpacked in a repository: that repository's commits are not its change.
+no_repository_of_its_own()
+{
+	mkdir -p "$CHECK/plain/linux"
+	git -C "$CHECK/plain" init -q
+	git -C "$CHECK/plain" -c user.name=u -c user.email=u@localhost commit -q --allow-empty -m one
+	git -C "$CHECK/plain" -c user.name=u -c user.email=u@localhost commit -q --allow-empty -m two
+	expect 0 env LINUX="$CHECK/plain/linux" scripts/tree.sh --since
+	same "$(cat "$CHECK/got")" "" "the commit below the change"
+	expect 2 env LINUX="$CHECK/plain/linux" S=git:HEAD scripts/tree.sh --name
+	says "no commit HEAD"
+}
+
 # waiting_git WORD: a git in $CHECK/bin that stops before its first command with that WORD, until $CHECK/bin/go is there.
 waiting_git()
 {
@@ -632,6 +645,7 @@ stage_cases()
 	t -x tree -x linux tree.from_a_hook from_a_hook
 	t -x tree -x linux tree.two_at_once two_at_once
 	t -x tree tree.two_mail_boxes two_mail_boxes_at_once
+	t -host tree.no_repository no_repository_of_its_own
 	t config.unknown_profile unknown_profile
 	t config.lost_option lost_option
 	t config.contradiction contradiction
