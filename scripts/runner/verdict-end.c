@@ -9,8 +9,11 @@
 
 #define BOOTS_TRIED	3	/* in a row that came to no test */
 
-static char *end_reason(int status)
+/* After "Power down" a kernel may hang and have to be killed: what it did is the same. */
+static char *end_reason(const struct vboot *b, int status)
 {
+	if (b->powered_down)
+		return xasprintf("the kernel powered off");
 	return WIFSIGNALED(status) ? xasprintf("kernel killed by signal %d", WTERMSIG(status))
 				   : xasprintf("kernel exited with status %d", WEXITSTATUS(status));
 }
@@ -53,7 +56,7 @@ static void died_between(struct verdict *v, struct vboot *b, int status)
 		return;
 	}
 	where = boot_where(v, b);
-	reason = b->limit ? xasprintf("the kernel hangs between two tests") : end_reason(status);
+	reason = b->limit ? xasprintf("the kernel hangs between two tests") : end_reason(b, status);
 	outside_note(v, b, where, b->limit ? ST_TIMEOUT : ST_FAIL, reason, b->said.log.s, NULL);
 	free(where);
 	free(reason);
@@ -68,7 +71,7 @@ static void died_in(struct verdict *v, struct vboot *b, int i, int status, doubl
 	if (b->began > i || b->done)
 		reason = xasprintf("the console has no end of this test");
 	else
-		reason = b->limit ? xasprintf("timeout %gs", boot_test_limit(v, b, i)) : end_reason(status);
+		reason = b->limit ? xasprintf("timeout %gs", boot_test_limit(v, b, i)) : end_reason(b, status);
 
 	if (t->now.status == ST_NOTRUN)
 		t->now.ms = (t_now - t->began) * 1000;

@@ -135,7 +135,7 @@ leaves_a_process()
 lies()
 {
 	expect 1 run_guest --tests kit.lie.early_exit
-	says "FAIL 1 of 1 (kit.lie.early_exit: kernel exited with status 0"
+	says "FAIL 1 of 1 (kit.lie.early_exit: the kernel powered off"
 	expect 1 run_guest --tests kit.lie.foreign_result
 	says "KTAP: result 1 'mremap.move.arrives-page' when kit.lie.foreign_result was running"
 	expect 1 run_guest --tests kit.lie.double_result
