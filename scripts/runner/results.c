@@ -63,7 +63,7 @@ static bool amended(const struct verdict *v, const struct tally *n)
 /* A run under gdb comes to what gdb's commands came to; one that waited for a failure, only if they failed. */
 static bool gdb_decides(const struct verdict *v)
 {
-	return v->set.gdb && v->gdb_status >= 0 && (!v->set.on_fail || v->gdb_status > 0);
+	return v->whole && v->set.gdb && v->gdb_status >= 0 && (!v->set.on_fail || v->gdb_status > 0);
 }
 
 int results_code(const struct verdict *v)

@@ -231,7 +231,7 @@ static void take_amend(struct verdict *v, const char *data)
 	free(v->amended);
 	free(v->added);
 	v->amended = why && strcmp(why, "-") ? why : NULL;
-	v->added = add;
+	v->added = add && strcmp(add, "-") ? add : NULL;
 }
 
 static void of_boot(struct verdict *v, struct vboot *b, const struct event *e)

@@ -25,9 +25,8 @@ host_programs_compile_without_warnings()
 
 parsers_hold()
 {
-	gcc -std=gnu11 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -o "$CHECK/unit" tests/kit/unit.c \
-	    scripts/runner/ktap.c scripts/runner/detect.c scripts/runner/decode.c scripts/runner/valgrind.c scripts/lib/*.c \
-	    -ldw -lelf -lexpat
+	gcc -std=gnu11 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -o "$CHECK/unit-run" \
+	    tests/kit/unit-run.c scripts/runner/ktap.c scripts/runner/memcheck.c scripts/runner/record.c scripts/lib/*.c -lelf -lexpat
 	gcc -std=gnu11 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fsanitize=address,undefined -o "$CHECK/unit-compare" \
 	    tests/kit/unit-compare.c scripts/compare/expect.c scripts/compare/load.c scripts/compare/log.c scripts/compare/table.c \
 	    scripts/runner/detect.c scripts/runner/rundir.c scripts/lib/*.c -ljansson -lelf -lm
@@ -44,7 +43,7 @@ parsers_hold()
 	says ", 0 failed"
 	expect 0 ./unit-trace
 	says ", 0 failed"
-	expect 0 ./unit
+	expect 0 ./unit-run
 	says ", 0 failed"
 	expect 0 ./unit-compare
 	says ", 0 failed"

@@ -3,6 +3,7 @@
 # Write what the runner makes of golden streams today as what is expected of it: to be looked at, line by line, with git diff.
 # usage: tests/kit/streams/expect.sh MMUML-RUN [NAME...]
 set -eu
+export ASAN_OPTIONS=detect_leaks=0
 run=$(realpath "$1")
 shift
 cd "$(dirname "$0")"
