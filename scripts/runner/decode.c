@@ -273,8 +273,13 @@ bool decode_symbol(const char *key, struct buf *out)
 	char *end;
 
 	if (strchr(key, '+')) {
-		addr = named_address(key);
-		return addr && describe(offline, addr - 1, out);
+		size_t n = strlen(key);
+		bool exact = key[n - 1] == '=';
+		char *name = xasprintf("%.*s", (int)(n - exact), key);
+
+		addr = named_address(name);
+		free(name);
+		return addr && describe(offline, exact ? addr : addr - 1, out);
 	}
 	addr = strtoul(key, &end, 16);
 	return in_text(addr) && describe(offline, *end == '-' ? addr - 1 : addr, out);

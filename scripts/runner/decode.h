@@ -15,7 +15,7 @@ void decode_end(void);
 /*
  * Append "inner (mm/x.c:12) inlined in outer (mm/y.c:34)" for a key as in trace.h: "ADDR" in hex for exactly this instruction,
  * "ADDR-" for the call that returns there, "func+0x12/0x34" for the call that returns to that offset of the function, whose
- * size tells it from others of its name. False, and nothing appended, if it is no code, or the vmlinux cannot be read.
+ * size tells it from others of its name, "func+0x12/0x34=" for the instruction there. False, and nothing appended, if it is no code, or the vmlinux cannot be read.
  */
 bool decode_symbol(const char *key, struct buf *out);
 

@@ -45,6 +45,24 @@ static void annotate(const struct ask *a, unsigned long addr, bool exact, struct
 	buf_free(&text);
 }
 
+/* The same of "func+0x12/0x34", the last word of @line; in "RIP: 0033:func+0x12/0x34" it is an instruction. */
+static void annotate_name(const struct ask *a, const char *line, struct buf *out)
+{
+	bool exact = !strncmp(line, "RIP: ", 5);
+	const char *word = strrchr(line, exact ? ':' : ' ');
+	struct buf text = { 0 };
+	char *key;
+
+	word = word ? word + strspn(word, ": ") : line;
+	if (!strstr(word, "+0x"))
+		return;
+	key = xasprintf("%s%s", word, exact ? "=" : "");
+	if (a->symbol(a->arg, key, &text))
+		buf_printf(out, " %s", text.s);
+	free(key);
+	buf_free(&text);
+}
+
 void trace_decode(const char *line, bool (*symbol)(void *arg, const char *key, struct buf *out),
 		  bool (*in_text)(void *arg, unsigned long addr), void *arg, struct buf *out)
 {
@@ -75,13 +93,7 @@ void trace_decode(const char *line, bool (*symbol)(void *arg, const char *key, s
 	if (pending) {
 		annotate(a, pending, !strncmp(line, "RIP: ", 5), out);
 	} else if (!decoded) {
-		const char *word = strrchr(line, ' ');
-		struct buf text = { 0 };
-
-		word = word ? word + 1 : line;
-		if (strstr(word, "+0x") && a->symbol(a->arg, word, &text))
-			buf_printf(out, " %s", text.s);
-		buf_free(&text);
+		annotate_name(a, line, out);
 	}
 }
 

@@ -13,6 +13,7 @@
  *	"60001234"	this instruction ("ip 0x60001234", "RIP: ...")
  *	"60001234-"	a return address: the call before it
  *	"func+0x12/0x34"	a return address by name, printk's %pS, the last word of the line; asked where the line has no address
+ *	"func+0x12/0x34="	an instruction by name: "RIP: 0033:func+0x12/0x34"
  * so that the answers can be recorded, and given again without the kernel.
  */
 void trace_decode(const char *line, bool (*symbol)(void *arg, const char *key, struct buf *out),

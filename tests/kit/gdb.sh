@@ -384,9 +384,24 @@ protocol_is_read_alike()
 	grep '^EX_' "$CHECK/by-c" | cmp - "$CHECK/by-sh"
 }
 
+# Where gdb stops because the kernel complains: functions that a kernel has, and the runner's words for them.
+gdb_stops_where_the_table_says()
+{
+	sed -n 's/^    ("\([a-z_]*\)", "\(.*\)"),$/\1 \2/p' scripts/gdb/mmkit/reports.py > "$CHECK/functions"
+	same "$(grep -c . "$CHECK/functions")" "$(grep -c '^    (' scripts/gdb/mmkit/reports.py)" "functions that were read"
+	build/host/mmuml-run --detectors | sed 1d | cut -c20-34 | sed 's/ *$//' | sort -u > "$CHECK/classes"
+	make kernel PROFILE=debug
+	nm "$OUT/vmlinux" "${OUT%/*}/build-debug/vmlinux" | sed 's/.* //; s/\..*//' | sort -u > "$CHECK/symbols"
+	while read -r function class; do
+		grep -qxF "$class" "$CHECK/classes" || { echo "gdb calls $function '$class': no such class of detectors"; return 1; }
+		grep -qxF "$function" "$CHECK/symbols" || { echo "gdb would stop in $function(): no kernel has it"; return 1; }
+	done < "$CHECK/functions"
+}
+
 gdb_cases()
 {
 	t -host gdb.protocol protocol_is_read_alike
+	t gdb.reports gdb_stops_where_the_table_says
 	t -x out gdb.stops gdb_stops_in_the_test
 	t -x out gdb.status gdb_ends_with_a_real_status
 	t -x out gdb.steps gdb_steps_over_ticks

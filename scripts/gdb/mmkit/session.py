@@ -5,7 +5,7 @@ import sys
 
 import gdb
 
-from mmkit import kernel
+from mmkit import kernel, reports
 from mmkit.alarm import Alarm
 from mmkit.protocol import EX_FAIL, EX_INTERRUPTED, EX_PASS, EX_TIMEOUT, EX_USAGE, PLAN_FILE
 
@@ -190,17 +190,13 @@ class Reason:
     text = None
 
 
-FATAL = (("panic", "panic"), ("vpanic", "panic"), ("__warn", "WARN"), ("print_report", "KASAN"),
-         ("print_circular_bug", "lockdep"), ("debug_locks_off_graph_unlock", "lockdep"))
-
-
 def arm_fatal():
-    for where, word in FATAL:
+    for where, word in reports.FUNCTIONS:
         if gdb.lookup_global_symbol(where) or gdb.lookup_static_symbol(where):
             try:
-                Fatal("*" + hex(kernel.symbol(where)), word)
-            except (gdb.error, gdb.GdbError):
-                pass
+                Fatal("*%#x" % kernel.symbol(where), word)
+            except gdb.GdbError:	# a symbol of another name: print_bad_page_map.isra.0
+                Fatal(where, word)
 
 
 class Back(gdb.Breakpoint):
