@@ -70,7 +70,9 @@ static int gdb_kernel(char **argv, const struct start *s)
 {
 	(void)s;
 	argv[0] = xasprintf("rcupdate.rcu_cpu_stall_suppress=1");
-	return 1;
+	argv[1] = xasprintf("nosoftlockup");
+	argv[2] = xasprintf("workqueue.watchdog_thresh=0");
+	return 3;
 }
 
 static __attribute__((noreturn)) void gdb_exec(const struct start *s, char **kernel_argv)
