@@ -26,6 +26,7 @@ AT_ONCE=${AT_ONCE:-$((cpus < 4 ? cpus : 4))}
 . tests/kit/messages.sh
 . tests/kit/runner.sh
 . tests/kit/replay.sh
+. tests/kit/play.sh
 . tests/kit/stages.sh
 . tests/kit/hosts.sh
 . tests/kit/gdb.sh
@@ -49,6 +50,7 @@ all_cases()
 	stage_cases
 	runner_cases
 	replay_cases
+	play_cases
 	host_cases
 	hygiene_cases
 	message_cases

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A kernel that is none, for the runner to start: it plays what a kernel said, so that a run can be had of any order of events, in no time.
+ * Environment: PLAY_RECORD=FILE, a record of a run: the kernel number N of it, N being that of the working directory .../bootN, says what it
+ * said, in the same order, and ends as it ended. Without it the tests of host/plan are played, each as the last part of its name says:
+ *	fail, skip, warn, crash, dies (without a word), between (a report after its end), gone (it dies after its end), garbage (no KTAP),
+ *	slow (a second); anything else passes
+ * PLAY_OLD=1: with the markers that the guest had before protocol.h.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../scripts/runner/record.h"
+
+#define CONSOLE		1
+#define RESULT		3
+#define XML		7
+
+static bool old;
+
+static __attribute__((noreturn)) void until_killed(void)
+{
+	for (;;)
+		pause();
+}
+
+/* Say it, but only when the other streams are read as far as they go: the runner gets all in this order. */
+static void say(int fd, const char *s, size_t len)
+{
+	static const int fds[] = { CONSOLE, RESULT, XML };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		int left;
+
+		while (fds[i] != fd && !ioctl(fds[i], FIONREAD, &left) && left > 0)
+			usleep(100);
+	}
+	while (len) {
+		ssize_t n = write(fd, s, len);
+
+		/* Nobody listens any more: the runner is about to kill us. */
+		if (n < 0)
+			until_killed();
+		s += n;
+		len -= n;
+	}
+}
+
+static __attribute__((format(printf, 2, 3))) void sayf(int fd, const char *fmt, ...)
+{
+	va_list ap;
+	char *s;
+
+	va_start(ap, fmt);
+	if (vasprintf(&s, fmt, ap) < 0)
+		exit(EX_HOST);
+	va_end(ap);
+	say(fd, s, strlen(s));
+	free(s);
+}
+
+static __attribute__((noreturn)) void end(int status)
+{
+	if (!WIFSIGNALED(status))
+		_exit(WEXITSTATUS(status));
+	/* What the runner has killed waits for it to do so. */
+	if (WTERMSIG(status) == SIGKILL)
+		until_killed();
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+	signal(WTERMSIG(status), SIG_DFL);
+	raise(WTERMSIG(status));
+	_exit(EX_HOST);
+}
+
+/* ---- a record ---- */
+
+static void say_result(const char *s, size_t len)
+{
+	if (old && (!strncmp(s, SAY_ARMED, strlen(SAY_ARMED)) || !strncmp(s, SAY_LEAK, strlen(SAY_LEAK))))
+		return;
+	if (old && !strncmp(s, "mmuml ", 6)) {
+		sayf(RESULT, "# %.*s", (int)len - 6, s + 6);
+		return;
+	}
+	say(RESULT, s, len);
+}
+
+static __attribute__((format(printf, 1, 2))) void say_resultf(const char *fmt, ...)
+{
+	va_list ap;
+	char *s;
+
+	va_start(ap, fmt);
+	if (vasprintf(&s, fmt, ap) < 0)
+		exit(EX_HOST);
+	va_end(ap);
+	say_result(s, strlen(s));
+	free(s);
+}
+
+static void play(void *arg, const struct event *e)
+{
+	if (e->boot != *(int *)arg)
+		return;
+	switch (e->kind) {
+	case EV_CONSOLE:
+		say(CONSOLE, e->data, e->len);
+		break;
+	case EV_RESULT:
+		say_result(e->data, e->len);
+		break;
+	case EV_XML:
+		say(XML, e->data, e->len);
+		break;
+	case EV_LIMIT:
+	case EV_STOP:
+		until_killed();
+	case EV_EXIT:
+		end(atoi(e->data));
+	default:
+		break;
+	}
+}
+
+static int boot_number(void)
+{
+	char *dir = getcwd(NULL, 0), *name = dir ? strrchr(dir, '/') : NULL;
+	int nr = 0;
+
+	if (!name || sscanf(name, "/boot%d", &nr) != 1)
+		die(EX_USAGE, NULL, dir, "not started in the directory of a kernel");
+	return nr;
+}
+
+/* ---- the plan ---- */
+
+static bool is(const char *test, const char *what)
+{
+	const char *last = strrchr(test, '.');
+
+	return last && !strncmp(last + 1, what, strlen(what));
+}
+
+static void play_test(int nr, const char *test)
+{
+	say_resultf(SAY_BEGIN "%s\n", test);
+	sayf(CONSOLE, MARK_BEGIN "%s\n", test);
+	if (is(test, "dies"))
+		end(SIGSEGV);
+	if (is(test, "crash")) {
+		sayf(CONSOLE, "BUG: failure at mm/rmap.c:1234/played()!\nKernel panic - not syncing: BUG!\n");
+		end(SIGABRT);
+	}
+	if (is(test, "slow"))
+		sleep(1);
+	if (is(test, "warn"))
+		sayf(CONSOLE, "WARNING: mm/rmap.c:99 at 0x600c7a60, CPU#0: played/1\n");
+	if (is(test, "garbage"))
+		say_resultf("this is no KTAP\n");
+	sayf(CONSOLE, MARK_END "%s\n", test);
+	say_resultf("%sok %d %s%s\n", is(test, "fail") ? "not " : "", nr, test,
+	     is(test, "skip") ? " # SKIP played" : is(test, "fail") ? " # (exit 1)" : "");
+	if (is(test, "between"))
+		sayf(CONSOLE, "BUG: KASAN: slab-use-after-free in played+0x1/0x2\n");
+	if (is(test, "gone"))
+		end(SIGSEGV);
+}
+
+static void play_plan(void)
+{
+	char *plan = read_whole("host/plan", NULL), *save = NULL, *line;
+	int n = 0, nr = 0;
+
+	if (!plan)
+		die(EX_USAGE, NULL, strerror(errno), "no host/plan");
+	for (char *s = plan; *s; s++)
+		n += *s == '\n';
+	sayf(CONSOLE, "Linux version 0-played\n");
+	say_resultf("KTAP version 1\n1..%d\n", n);
+	for (line = strtok_r(plan, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		line[strcspn(line, "\t")] = '\0';
+		play_test(++nr, line);
+	}
+	say_resultf(SAY_DONE "%d\n", n);
+	sayf(CONSOLE, "reboot: Power down\n");
+}
+
+int main(void)
+{
+	const char *record = getenv("PLAY_RECORD");
+	int nr = boot_number();
+
+	old = getenv("PLAY_OLD") != NULL;
+	signal(SIGPIPE, SIG_IGN);
+	if (!record) {
+		play_plan();
+		return 0;
+	}
+	record_read(record, play, &nr);
+	/* The record knows of no such kernel, or not of its end. */
+	until_killed();
+}
