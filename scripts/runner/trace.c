@@ -135,9 +135,9 @@ static const char *const machinery[] = {
 
 /* Families that are nothing but machinery, so that each compiler's and kernel's members need not be known. */
 static const char *const families[] = {
-		"__asan_", "__kasan_", "__kfence_", "__kmalloc", "__kmsan_", "__tsan_", "__ubsan_", "_raw_read_", "_raw_spin_", "_raw_write_",
+	"__asan_", "__kasan_", "__kfence_", "__kmalloc", "__kmsan_", "__tsan_", "__ubsan_", "_raw_read_", "_raw_spin_", "_raw_write_",
 	"__raw_read_", "__raw_spin_", "__raw_write_", "do_raw_", "kasan_", "kcsan_", "kfence_", "kmem_cache_alloc", "kmemleak_",
-	"kmsan_", "lockdep_", "lkdtm_do_action", "stack_trace_save",
+	"kmsan_", "lockdep_", "lkdtm_do_action", "__page_table_check_", "page_table_check_", "stack_trace_save",
 };
 
 bool trace_skips(const char *name)

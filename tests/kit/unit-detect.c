@@ -58,7 +58,7 @@ static const struct {
 	{ "bad-pmd", "./arch/um/include/asm/x.h:54: bad p4d 000000006123a000(0000000061234060)." },
 	{ "bad-pmd", "mm/pgtable-generic.c:40: bad pud 000000006123a000(0000000061234060)." },
 	{ "debug-vm-pgtable", "debug_vm_pgtable: [debug_vm_pgtable         ]: Failed to allocate pmd entries" },
-	{ "page-table-check", "page_table_check: failed to allocate its counters" },
+	{ "page-table-check", "BUG: failure at mm/page_table_check.c:118/page_table_check_set()!" },
 	{ "bug", "kernel BUG at mm/page_table_check.c:67!" },
 	{ "bad-swap", "get_swap_device: Bad swap file entry 3800000000000001" },
 	{ "bad-swap", "get_swap_device: Bad swap offset entry 0000000000000fff" },

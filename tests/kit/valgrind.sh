@@ -99,7 +99,7 @@ debug_finds_bugs()
 	same "$(found_in lib/debugobjects.c)" "$(bugs_of DEBUG_OBJECTS)" "bugs found by DEBUG_OBJECTS"
 	same "$(found_in mm/pgtable-generic.c)" "$(bugs_of "bad pmd")" "bugs found as bad entries of page tables"
 	expect 2 make run PROFILE=debug S=$BUGS T=kit.bugs.avc_leak
-	says "(power-off: kmemleak: 1 new suspected memory leaks: mm/rmap.c:" "($(bug_line avc_leak))" "Error 8"
+	says "(kit.bugs.avc_leak: kmemleak: 1 new suspected memory leaks: mm/rmap.c:" "($(bug_line avc_leak))" "Error 8"
 	same avc_leak "$(bugs_of kmemleak)" "bugs found by kmemleak"
 }
 
