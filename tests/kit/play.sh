@@ -134,9 +134,24 @@ gives_up_by_itself()
 	same "$code $(statuses)" "8 20 CRASH" "with --keep-going"
 }
 
+# The guest's word on a timeout comes before the host's, whatever SCALE is: with a limit of the test's own, and without.
+limits_agree()
+{
+	{ many one hang 1 1; printf 'two.many.hang\ttwo.many\tt\tlimit=2\ta limit of its own\n'; } | a_player
+	for case in 0.2:200:400 1.3:1300:2600; do
+		ms=${case#*:}
+		code=0
+		played --jobs 1 --limit 1 --scale "${case%%:*}" > "$CHECK/got" 2>&1 || code=$?
+		same "$code $(statuses)" "124 2 TIMEOUT" "$case"
+		same "$(jq -c '[.boots, [.tests[].reason]]' "$CHECK/run/out/latest/results.json")" \
+			"[1,[\"timeout, ${ms%:*} in the plan\",\"timeout, ${ms#*:} in the plan\"]]" "$case: who ended them"
+	done
+}
+
 play_cases()
 {
 	t -host play.streams streams_on_a_player
 	t -host play.several several_kernels_at_once
 	t -host play.gives_up gives_up_by_itself
+	t -host play.limits limits_agree
 }

@@ -4,7 +4,7 @@
  * Environment: PLAY_RECORD=FILE, a record of a run: the kernel number N of it, N being that of the working directory .../bootN, says what it
  * said, in the same order, and ends as it ended. Without it the tests of host/plan are played, each as the last part of its name says:
  *	fail, skip, warn, crash, dies (without a word), between (a report after its end), gone (it dies after its end), garbage (no KTAP),
- *	slow (a second); anything else passes
+ *	slow (a second), hang (init ends it at its limit); anything else passes
  * PLAY_OLD=1: with the markers that the guest had before protocol.h.
  */
 #include <errno.h>
@@ -148,8 +148,22 @@ static bool is(const char *test, const char *what)
 	return last && !strncmp(last + 1, what, strlen(what));
 }
 
-static void play_test(int nr, const char *test)
+/* As long as the guest's init waits for a test: the plan says milliseconds; before protocol.h, seconds, times a word of the command line. */
+static void wait_for_limit(const char *limit, char **argv)
 {
+	double s = atof(limit) / (old ? 1 : 1000), scale;
+
+	for (; old && *argv; argv++)
+		if (sscanf(*argv, "mmuml.scale=%lf", &scale) == 1)
+			s *= scale;
+	usleep(s * 1e6);
+}
+
+static void play_test(int nr, const char *test, const char *limit, char **argv)
+{
+	char *timeout = xasprintf(" # (timeout, %s in the plan)", limit);
+	const char *bad = is(test, "hang") ? timeout : is(test, "fail") ? " # (exit 1)" : NULL;
+
 	say_resultf(SAY_BEGIN "%s\n", test);
 	sayf(CONSOLE, MARK_BEGIN "%s\n", test);
 	if (is(test, "dies"))
@@ -160,20 +174,22 @@ static void play_test(int nr, const char *test)
 	}
 	if (is(test, "slow"))
 		sleep(1);
+	if (is(test, "hang"))
+		wait_for_limit(limit, argv);
 	if (is(test, "warn"))
 		sayf(CONSOLE, "WARNING: mm/rmap.c:99 at 0x600c7a60, CPU#0: played/1\n");
 	if (is(test, "garbage"))
 		say_resultf("this is no KTAP\n");
 	sayf(CONSOLE, MARK_END "%s\n", test);
-	say_resultf("%sok %d %s%s\n", is(test, "fail") ? "not " : "", nr, test,
-	     is(test, "skip") ? " # SKIP played" : is(test, "fail") ? " # (exit 1)" : "");
+	say_resultf("%sok %d %s%s\n", bad ? "not " : "", nr, test, bad ? bad : is(test, "skip") ? " # SKIP played" : "");
+	free(timeout);
 	if (is(test, "between"))
 		sayf(CONSOLE, "BUG: KASAN: slab-use-after-free in played+0x1/0x2\n");
 	if (is(test, "gone"))
 		end(SIGSEGV);
 }
 
-static void play_plan(void)
+static void play_plan(char **argv)
 {
 	char *plan = read_whole("host/plan", NULL), *save = NULL, *line;
 	int n = 0, nr = 0;
@@ -185,22 +201,25 @@ static void play_plan(void)
 	sayf(CONSOLE, "Linux version 0-played\n");
 	say_resultf("KTAP version 1\n1..%d\n", n);
 	for (line = strtok_r(plan, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		const char *limit = strrchr(line, '\t');
+
 		line[strcspn(line, "\t")] = '\0';
-		play_test(++nr, line);
+		play_test(++nr, line, limit ? limit + 1 : "0", argv);
 	}
 	say_resultf(SAY_DONE "%d\n", n);
 	sayf(CONSOLE, "reboot: Power down\n");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const char *record = getenv("PLAY_RECORD");
 	int nr = boot_number();
 
+	(void)argc;
 	old = getenv("PLAY_OLD") != NULL;
 	signal(SIGPIPE, SIG_IGN);
 	if (!record) {
-		play_plan();
+		play_plan(argv);
 		return 0;
 	}
 	record_read(record, play, &nr);
