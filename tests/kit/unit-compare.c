@@ -205,10 +205,12 @@ static void test_logs(void)
 	log_normalise("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", norm, 8);
 	check(strlen(norm) < 8, "a long line", norm);
 	buf_printf(&a.console[0], "==== boot 1\n[    0.1] one 1\n[    0.2] two\n");
-	buf_printf(&b.console[0], "==== boot 2\n[    0.7] one 9\n[    0.8] WARNING: three\n[    0.9] WARNING: three\n");
+	buf_printf(&b.console[0], "==== boot 2\n[    0.7] one 9\n[    0.8] WARNING: mm/x.c:3 at f+0x1/0x2, CPU#0: x/1\n"
+		   "[    0.9] WARNING: mm/x.c:3 at f+0x1/0x2, CPU#0: x/1\n[    1.0] WARNING: two\n");
 	log_new(&b, &a, &out, &n);
-	check(n == 1 && !strcmp(out.s, "WARNING: three\n"), "log_new", out.s);
+	check(n == 2 && !strcmp(out.s, "WARNING: mm/x.c:3 at f+0x1/0x2, CPU#0: x/1\nWARNING: two\n"), "log_new", out.s);
 	check(log_reports(&a) == 0, "log_reports", "base");
+	/* What only looks like one is none. */
 	check(log_reports(&b) == 2, "log_reports", "changed");
 	buf_free(&out);
 	buf_free(&a.console[0]);
