@@ -29,7 +29,7 @@ static const struct option_row rows[] = {
 	{ "repeat", "N", "run the selection N times; the worst counts", INT, AT(repeat), 1 },
 	{ "keep-going", NULL, "do not give up when everything fails", FLAG, AT(keep_going), 0 },
 	{ "scale", "X", "multiply all time limits (default 1)", REAL, AT(scale), 0.01 },
-	{ "limit", "S", "seconds for one test (default 25); less for one that was quick in earlier runs, which is run again\n"
+	{ "limit", "S", "seconds for one test (default 20); less for one that was quick in earlier runs, which is run again\n"
 	  "with all of it before it counts as hung", REAL, AT(test_limit), 0.01 },
 	{ "boot-limit", "S", "seconds from start to the first test (default 20)", REAL, AT(boot_limit), 0.1 },
 	{ "run-limit", "S", "seconds for the whole run (default 900 for each repetition; 0: none)", REAL, AT(run_limit), 0 },
@@ -160,7 +160,7 @@ void options_read(struct options *o, struct request *q, int argc, char **argv)
 	struct option longopts[N_ROWS + 1] = { 0 };
 	int opt, at;
 
-	*o = (struct options){ .what = "run", .seed = "1", .mem_mb = 512, .cpus = 1, .scale = 1, .boot_limit = 20, .test_limit = 25,
+	*o = (struct options){ .what = "run", .seed = "1", .mem_mb = 512, .cpus = 1, .scale = 1, .boot_limit = 20, .test_limit = 20,
 			       .run_limit = -1, .repeat = 1, .tool = &tool_plain, .argc = argc, .argv = argv };
 	*q = (struct request){ .action = DO_RUN };
 	for (size_t i = 0; i < N_ROWS; i++)

@@ -9,6 +9,8 @@
 
 #define TRACE_MAX	(1024 * 1024)
 #define ROW_MOST	6	/* failures of known causes without a pass in between: the rest would fail likewise */
+#define ANY_MOST	24	/* the same of whatever cause */
+#define CONFIRM_AT	4	/* timeouts within learned limits, before one is looked at with the whole limit */
 #define BOOTS_MOST	12	/* kernels that one cause may end, or tests that it may hang */
 
 void cause_decode(const struct verdict *v, const char *text, struct buf *out)
@@ -103,7 +105,12 @@ static void enough(struct verdict *v, const struct cause *c)
 {
 	if (v->ended || v->set.keep_going || v->set.gdb)
 		return;
-	if (v->row >= ROW_MOST)
+	/* On a busy host quick tests are slow: that they hang is known when one has had all of its time. */
+	if (c->status == ST_TIMEOUT && !v->confirmed)
+		return;
+	if (v->row_of_any >= ANY_MOST)
+		v->ended = xasprintf("gave up after %d failures and no pass between them; KEEP_GOING=1 goes on", v->row_of_any);
+	else if (v->row >= ROW_MOST)
 		v->ended = xasprintf("gave up after %d failures of known causes and no pass between them; KEEP_GOING=1 goes on",
 				     v->row);
 	else if (c->boots >= BOOTS_MOST)
@@ -152,6 +159,7 @@ int cause_note(struct verdict *v, int i, enum status status, const char *reason,
 		free(key);
 		v->row += ended;
 	}
+	v->row_of_any += ended;
 	enough(v, &v->causes[n]);
 	return n;
 }
@@ -164,5 +172,27 @@ void cause_boot(struct verdict *v, int cause)
 
 void cause_pass(struct verdict *v)
 {
+	v->row = v->row_of_any = 0;
+}
+
+bool cause_doubtful(struct verdict *v)
+{
+	if (++v->doubtful < CONFIRM_AT || v->confirming || v->confirmed)
+		return v->confirm_now;
+	v->confirming = v->confirm_now = true;
+	return true;
+}
+
+void cause_confirm(struct verdict *v, enum status status)
+{
+	v->confirming = false;
+	v->doubtful = 0;
+	if (status == ST_TIMEOUT) {
+		v->confirmed = true;
+		return;
+	}
+	for (int i = 0; i < v->n_causes; i++)
+		if (v->causes[i].status == ST_TIMEOUT)
+			v->causes[i].boots = 0;
 	v->row = 0;
 }

@@ -44,6 +44,7 @@ void test_settle(struct verdict *v, struct vboot *b, int i, bool ended)
 	struct test *t = verdict_test(v, i);
 	struct outcome *o = &t->now;
 	bool undefined = b->mc && memcheck_undefined(o->reports.s);
+	bool doubtful = o->status == ST_TIMEOUT && boot_test_limit(v, b, i) < verdict_limit(v, t, false);
 
 	t->stage = TEST_ENDED;
 	o->boot = b->nr;
@@ -51,15 +52,19 @@ void test_settle(struct verdict *v, struct vboot *b, int i, bool ended)
 	v->boot_failures = 0;
 	if (o->status == ST_PASS)
 		cause_pass(v);
+	if (b->job == JOB_AGAIN || (o->status == ST_TIMEOUT && !doubtful))
+		cause_confirm(v, o->status);
 	if (o->status == ST_TIMEOUT || o->status == ST_REPORT || (ended && went_wrong(o->status))) {
 		o->cause = cause_note(v, i, o->status, o->reason ? o->reason : "", true);
 		/* A hang costs as much as a kernel. */
 		if (ended || o->status == ST_TIMEOUT)
 			cause_boot(v, o->cause);
 	}
-	if (o->status == ST_TIMEOUT && boot_test_limit(v, b, i) < verdict_limit(v, t, false) && !v->ended) {
+	if (doubtful && !v->ended) {
 		t->open = true;
 		verdict_wish_for(v, JOB_AGAIN, i);
+		if (cause_doubtful(v))
+			b->over = true;
 	} else if (undefined && v->origins++ < ORIGINS_UP_TO && !v->ended) {
 		t->open = true;
 		verdict_wish_for(v, JOB_ORIGINS, i);

@@ -79,8 +79,11 @@ void verdict_wish_for(struct verdict *v, enum job job, int i)
 bool verdict_wish(struct verdict *v, bool late, struct wish *w)
 {
 	for (int i = v->wishes_granted; i < v->n_wishes; i++) {
-		if (v->wishes[i].job == JOB_AGAIN && !late)
-			continue;
+		if (v->wishes[i].job == JOB_AGAIN) {
+			if (!late && !v->confirm_now)
+				continue;
+			v->confirm_now = false;
+		}
 		*w = v->wishes[i];
 		v->wishes[i] = v->wishes[v->wishes_granted];
 		v->wishes[v->wishes_granted++] = *w;

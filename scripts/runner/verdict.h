@@ -117,7 +117,10 @@ struct verdict {
 	struct wish *wishes;
 	int n_wishes, wishes_granted;
 	int origins;			/* wishes for them so far */
-	int row;			/* crashes and timeouts of known causes since the last pass */
+	int row, row_of_any;		/* crashes and timeouts since the last pass: of known causes, of any */
+	int doubtful;			/* timeouts within a learned limit that nothing has confirmed */
+	bool confirming, confirm_now;	/* one of them is tried again with the whole limit; before all that can wait */
+	bool confirmed;			/* a test has hung for the whole of its limit */
 	int boot_failures;		/* since the last test that ended */
 	char *ended;			/* why nothing more is started; NULL while it goes on */
 	enum status ended_status;
@@ -156,6 +159,10 @@ int cause_tests(const struct verdict *v, int c, int *first);
 int cause_note(struct verdict *v, int i, enum status status, const char *reason, bool ended);
 /* A boot was ended by cause @cause. */
 void cause_boot(struct verdict *v, int cause);
+/* A test ran out of a learned limit; whether a kernel is to be put down so that one such test can be tried with the whole. */
+bool cause_doubtful(struct verdict *v);
+/* One was, and came to this. */
+void cause_confirm(struct verdict *v, enum status status);
 /* A test passed. */
 void cause_pass(struct verdict *v);
 /* @text, decoded line by line, behind @out. */

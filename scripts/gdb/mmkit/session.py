@@ -298,7 +298,7 @@ class Watch:
 
 def limit():
     """Seconds after which a test hangs."""
-    return float(os.environ.get("MMUML_LIMIT") or 25)
+    return float(os.environ.get("MMUML_LIMIT") or 20)
 
 
 def alive():
