@@ -558,25 +558,25 @@ shipped_change_holds()
 compare_cases()
 {
 	t -host compare.expect_files expect_files_are_sound
-	t -x tree -x change -x out compare.breaks breaks_a_test
-	t -x tree -x change -x out compare.fixes fixes_a_test
-	t -x tree -x change -x out compare.counts counts_differ
-	t -x tree -x change -x out compare.forms forms_of_a_series
-	t -x tree -x change -x out -full compare.each patch_by_patch
-	t -x tree -x change -x out -full compare.older_tree older_tree
-	t -x tree -x change -x out compare.empty empty_series
-	t -x tree -x change -x out compare.conflict conflicting_changes
-	t -x tree -x change -x out compare.no_code no_compiled_file
-	t -x tree -x change -x out compare.never_ran code_that_never_ran
-	t -x tree -x change -x out -full compare.interrupted interrupted_copy
+	t -x change -x out compare.breaks breaks_a_test
+	t -x change -x out compare.fixes fixes_a_test
+	t -x change -x out compare.counts counts_differ
+	t -x change -x out compare.forms forms_of_a_series
+	t -x change -x out -full compare.each patch_by_patch
+	t -x change -x out -full compare.older_tree older_tree
+	t -x change -x out compare.empty empty_series
+	t -x change -x out compare.conflict conflicting_changes
+	t -x change -x out compare.no_code no_compiled_file
+	t -x change -x out compare.never_ran code_that_never_ran
+	t -x change -x out -full compare.interrupted interrupted_copy
 	t -x tree -x linux -x out -full compare.git_range git_range
 	t -x tree change.new_export_import new_export_import
 	t -x tree -x out change.bisect bisects
-	t -x tree -x change -x out compare.shipped_one shipped_change_holds
-	t -x tree -x change -x out -full compare.shipped shipped_changes_hold
-	t -x tree -x change -x out compare.copy_fails copy_that_fails
-	t -x tree -x change -x out compare.lines lines_or_an_error
+	t -x change -x out compare.shipped_one shipped_change_holds
+	t -x change -x out -full compare.shipped shipped_changes_hold
+	t -x change -x out compare.copy_fails copy_that_fails
+	t -x change -x out compare.lines lines_or_an_error
 	t -host compare.odd_runs odd_run_directories
 	t -x tree -x linux -full compare.steps steps_over_a_merge
-	t -x tree -x change -x out compare.ends ends_when_told
+	t -x change -x out compare.ends ends_when_told
 }
