@@ -263,7 +263,7 @@ gdb_on_fail_stops_by_itself()
 	says "mmuml: PASS 1 of 1"
 	says_not STOP
 	timeout 100 make run T=kit.hang.forever GDB_ON_FAIL=1 SCALE=0.1 CMD=mm-tasks >"$CHECK/got" 2>&1 </dev/null || true
-	says "the test has run for 2.5 s" " S kit.hang" "(kit.hang.forever: stopped in gdb)"
+	says "the test has run for 2 s" " S kit.hang" "(kit.hang.forever: stopped in gdb)"
 	timeout 60 make run T=kit.hang.forever SCALE=0.1 >"$CHECK/got" 2>&1 </dev/null || true
 	says "gdb:   make gdb T=kit.hang.forever"
 }

@@ -226,7 +226,7 @@ valgrind_cases()
 {
 	t valgrind.memcheck_is_silent memcheck_is_silent
 	t -x out -x bugs valgrind.memcheck_finds_bugs memcheck_finds_bugs
-	t -x out -x bugs -full valgrind.debug_finds_bugs debug_finds_bugs
+	t -x out -x bugs valgrind.debug_finds_bugs debug_finds_bugs
 	t valgrind.memcheck_keeps_reports memcheck_keeps_reports
 	t -alone valgrind.profile_is_exact profile_is_exact
 	t valgrind.profile_adds_up profile_adds_up
