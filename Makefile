@@ -73,6 +73,8 @@ export S LINUX PROFILE V A B ATTACH OG WHO BASE HTML JSON SINCE T EACH SEED REPE
 export PROFILE_ASKED := $(if $(filter file,$(origin PROFILE)),,$(PROFILE))
 export PATH := $(PATH):/usr/sbin:/sbin
 MAKEFLAGS += --no-print-directory
+# of a git hook that runs make: the user's repository, which no program here may take for its own
+unexport $(shell git rev-parse --local-env-vars 2>/dev/null)
 
 # for who wants to know which status a stage had, such as scripts/bisect.sh
 ifneq ($(MMUML_STATUS),)

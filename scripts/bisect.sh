@@ -5,10 +5,14 @@
 # usage, in a kernel tree:  git bisect run /path/to/mmuml/scripts/bisect.sh T='mremap.*' [VARIABLE=value...]
 # LINUX= is the tree that it is started in, unless given.
 set -u
-# shellcheck disable=SC2046 # names of variables
-unset CDPATH $(git rev-parse --local-env-vars 2>/dev/null)
+# However this ends early, git shall not take it for a verdict.
+ended=129
+trap 'rm -f "${status-}"; exit $ended' EXIT
+trap exit INT TERM HUP
+unset CDPATH
 here=$(pwd)
-cd "$(dirname "$0")/.." || exit 129
+cd "$(dirname "$0")/.." || exit
+. scripts/lib/kit.sh
 # Letters without an argument: what runs nothing, or goes on whatever fails, has no answer.
 letters=${MAKEFLAGS-}
 letters=${letters%% *}
@@ -17,10 +21,9 @@ case $letters in
 *[!BbdeikLnqrRsStw]*) ;;
 *[inqt]*)
 	echo "mmuml: error: make -$letters gives no answer to git bisect" >&2
-	exit 129 ;;
+	exit ;;
 esac
-status=$(mktemp) || exit 129
-trap 'rm -f "$status"' EXIT
+status=$(mktemp) || exit
 linux=
 [ ! -f "$here/arch/um/Kconfig" ] || linux=LINUX=$here
 MMUML_STATUS=$status make run BISECT= ${linux:+"$linux"} "$@" 2>&1
@@ -28,7 +31,7 @@ code=$?
 # make itself only says 2; that of the stage that failed is in the file.
 [ $code = 0 ] || code=$(cat "$status")
 case $code in
-3 | 4 | 5 | 6 | 7) exit 125 ;;
-0 | 1 | 8 | 124) exit "$code" ;;
-*) exit 129 ;;
+"$EX_HOST" | "$EX_SKIP" | "$EX_PATCH" | "$EX_CONFIG" | "$EX_BUILD") ended=$EX_UNTESTABLE ;;
+"$EX_PASS" | "$EX_FAIL" | "$EX_REPORT" | "$EX_TIMEOUT") ended=$code ;;
+*) ended=$EX_BISECT_STOP ;;
 esac

@@ -40,6 +40,8 @@ kit_base()
 # The stack's commit, in build/git; sets BASE.
 find_commit()
 {
+	# What a killed git left behind; nobody else works here while we hold the lock.
+	find "$KGIT" "$KGIT/worktrees/$NAME" -maxdepth 1 -name '*index.lock' -mmin +1 -delete 2>/dev/null || true
 	prune_alternates
 	rev=$(revision) || exit $?
 	if [ -n "$LINUX" ]; then
@@ -55,8 +57,6 @@ find_commit()
 make_tree()
 {
 	find_commit
-	# What a killed git left behind; nobody else works here while we hold the lock.
-	find "$KGIT" -maxdepth 3 -name 'index.lock' -mmin +1 -delete 2>/dev/null || true
 	if [ ! -e "$DIR/.git" ] || [ ! -f "$READY" ]; then
 		new_tree "$want"
 	fi

@@ -3,9 +3,15 @@
 # What every stage script shares: messages, exit codes, git without the user's configuration.
 # Sourced, never run. The callers run with "set -eu" from the top of the checkout.
 
-# Run from a hook of git's, these are the user's repository and index to every git below. With CDPATH cd prints.
-# shellcheck disable=SC2046 # names of variables
-unset CDPATH $(git rev-parse --local-env-vars 2>/dev/null || true)
+# Run from a hook of git's, these are the user's repository and index to every git below (git rev-parse --local-env-vars), its
+# pathspecs, or the names that go into each commit and so into its id. With CDPATH cd prints.
+unset CDPATH
+for v in $(env | sed -n 's/^\(GIT_[A-Z0-9_]*\)=.*/\1/p'); do
+	case $v in GIT_EXEC_PATH | GIT_TRACE*) ;; *) unset "$v" ;; esac
+done
+# What other programs say is read in places: in English, and bytes sorted as bytes. kbuild takes LC_ALL away, hence LANG.
+unset LANGUAGE
+export LC_ALL=C.UTF-8 LANG=C.UTF-8
 
 # EX_PASS, EX_FAIL, ...: the exit codes, the same for every program of the kit.
 eval "$(sed -n 's/^#define \(EX_[A-Z_]*\)[[:space:]]*\([0-9]*\).*/\1=\2/p' scripts/lib/protocol.h)"

@@ -89,7 +89,9 @@ commit_patch()
 	field() { sed -n "s/^$1: //p" "$SCRATCH/info"; }
 	files=$(kgit write-tree 2>"$SCRATCH/log") || cannot_apply "$1"
 	{ field Subject; echo; cat "$SCRATCH/body"; } > "$SCRATCH/message"
-	GIT_AUTHOR_NAME=$(field Author) GIT_AUTHOR_EMAIL=$(field Email) GIT_AUTHOR_DATE=$(field Date) \
+	author=$(field Author) date=$(field Date)
+	# Without a date git would take the time of day, and the same patches would be another commit each time.
+	GIT_AUTHOR_NAME=${author:-nobody} GIT_AUTHOR_EMAIL=$(field Email) GIT_AUTHOR_DATE=${date:-@0 +0000} \
 		GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$files" -p "$2" < "$SCRATCH/message" 2>"$SCRATCH/log" || cannot_apply "$1"
 }
 

@@ -296,10 +296,31 @@ from_a_hook()
 	code=0
 	expect 0 env GIT_DIR="$theirs/.git" GIT_INDEX_FILE="$theirs/.git/index" CDPATH="$CHECK" scripts/tree.sh || code=1
 	same "$(state_of "$theirs")" "$state" "the user's repository" || code=1
+	# Whatever else it exports: the same commit, which nothing but the patches decides.
+	commit=$(scripts/tree.sh --commit)
+	sed -i '1s/$/ /' uml-config/patches/9999-hook.patch
+	expect 0 env GIT_COMMITTER_NAME=other GIT_LITERAL_PATHSPECS=1 GIT_NAMESPACE=x scripts/tree.sh --commit || code=1
+	same "$(tail -n 1 "$CHECK/got")" "$commit" "the commit" || code=1
 	[ -s build/trees/default/Documentation/mmuml-hook ] || { echo "the tree was not made"; code=1; }
 	cd "$TOP" || return
 	expect 0 scripts/tree.sh
 	return $code
+}
+
+# Repositories of the user's in other forms: an index in two parts; a copy of it that a killed git had locked.
+odd_repositories()
+{
+	user_tree
+	git -C "$LINUX_TREE" update-index --split-index
+	state=$(state_of "$LINUX_TREE")
+	export LINUX="$LINUX_TREE"
+	name=$(scripts/tree.sh --name)
+	expect 0 scripts/tree.sh --commit
+	base=$(root_of "$(tail -n 1 "$CHECK/got")")
+	same "$(git -C build/git rev-parse "$base^{tree}")" "$(git -C build/git rev-parse "refs/mmuml/base^{tree}")" "the snapshot"
+	touch -d '10 minutes ago' "build/git/$name.index.lock"
+	expect 0 scripts/tree.sh --commit
+	same "$(state_of "$LINUX")" "$state" "the user's tree"
 }
 
 # root_of COMMIT: the first of its history.
@@ -383,9 +404,15 @@ bisect_in_german()
 		expect 129 env MAKEFLAGS="$flags" scripts/bisect.sh
 		says "no answer to git bisect"
 	done
+	# What stages read of other programs is English.
+	expect 2 env LANGUAGE=de LANG=C.UTF-8 sh -euc '. scripts/lib/kit.sh; make -f /dev/null nothing'
+	says "No rule to make target"
 	for flags in -j2 ks ' -j2 -- T=initq' '--no-print-directory'; do
 		expect 125 env MAKEFLAGS="$flags" PATH="$PWD/bin:$PATH" scripts/bisect.sh
 	done
+	# A kit that is not whole is nothing that a commit did.
+	rm scripts/lib/protocol.h
+	expect 129 scripts/bisect.sh
 }
 
 # A copy of a tree that ends early has a cause.
@@ -643,6 +670,7 @@ stage_cases()
 	t -x tree -x linux tree.their_configuration their_configuration
 	t -x tree tree.bisect_in_german bisect_in_german
 	t -x tree -x linux tree.from_a_hook from_a_hook
+	t -x tree -x linux tree.odd_repositories odd_repositories
 	t -x tree -x linux tree.two_at_once two_at_once
 	t -x tree tree.two_mail_boxes two_mail_boxes_at_once
 	t -host tree.no_repository no_repository_of_its_own
