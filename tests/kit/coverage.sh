@@ -499,7 +499,7 @@ states_edit()
 }
 
 # state FILE MARK: what the report says of the line that "kit: MARK" stands in.
-state_of()
+line_state()
 {
 	nr=$(grep -n "kit: $2 \*/" "$tree/$1" | cut -d: -f1)
 	jq -r --arg f "$1" --argjson n "$nr" '.files[] | select(.path == $f) | .line[] | select(.line == $n) | .state' "$CHECK/states.json"
@@ -512,19 +512,19 @@ line_states()
 	states_edit
 	expect 0 make coverage T='migrate.ksm.moved' JSON="$CHECK/states.json"
 	says "mm/mm_slot.h  " "(CONFIG_KSM is set)" "(CONFIG_HUGETLB_PAGE)"
-	same "$(state_of mm/mm_slot.h 'comment of the header')" "no code" "comment"
-	same "$(state_of mm/mm_slot.h 'comment, on')" "no code" "header: comment, on"
-	same "$(state_of mm/mm_slot.h 'declaration, on')" "no code" "header: declaration, on"
-	same "$(state_of mm/mm_slot.h 'code, on')" executed "header: code, on"
-	same "$(state_of mm/mm_slot.h 'code, else')" "$off" "header: code, else"
+	same "$(line_state mm/mm_slot.h 'comment of the header')" "no code" "comment"
+	same "$(line_state mm/mm_slot.h 'comment, on')" "no code" "header: comment, on"
+	same "$(line_state mm/mm_slot.h 'declaration, on')" "no code" "header: declaration, on"
+	same "$(line_state mm/mm_slot.h 'code, on')" executed "header: code, on"
+	same "$(line_state mm/mm_slot.h 'code, else')" "$off" "header: code, else"
 	for what in macro declaration 'declaration, on' 'comment, on'; do
-		same "$(state_of mm/ksm.c "$what")" "no code" "$what"
+		same "$(line_state mm/ksm.c "$what")" "no code" "$what"
 	done
-	same "$(state_of mm/ksm.c 'call, on')" executed "call of a macro"
-	same "$(state_of mm/ksm.c 'code, on')" executed "code, on"
-	same "$(state_of mm/ksm.c 'code, never')" "not executed" "code, never"
+	same "$(line_state mm/ksm.c 'call, on')" executed "call of a macro"
+	same "$(line_state mm/ksm.c 'code, on')" executed "code, on"
+	same "$(line_state mm/ksm.c 'code, never')" "not executed" "code, never"
 	for what in 'code, else' 'comment, off' 'code, off'; do
-		same "$(state_of mm/ksm.c "$what")" "$off" "$what"
+		same "$(line_state mm/ksm.c "$what")" "$off" "$what"
 	done
 }
 

@@ -138,9 +138,16 @@ list_shows_all()
 	says_not kit.crash
 }
 
+# The case files are one program: the second function of a name takes the first one's place.
+functions_have_names_of_their_own()
+{
+	same "$(cat tests/kit/*.sh | grep -oE '^[a-z_0-9]+\(\)' | sort | uniq -d)" "" "functions that stand twice in tests/kit"
+}
+
 hygiene_cases()
 {
 	t -host hygiene.shellcheck shell_scripts_are_clean
+	t -host hygiene.names functions_have_names_of_their_own
 	t -host hygiene.modes scripts_can_be_run
 	t -host hygiene.warnings host_programs_compile_without_warnings
 	t -host hygiene.parsers parsers_hold
