@@ -35,8 +35,8 @@ copy_index()
 {
 	from=$(cd "$LINUX" && realpath -m "$(ugit . rev-parse --git-path index)")
 	[ -f "$from" ] || return 0
-	find "${from%/*}" -maxdepth 1 -name 'sharedindex.*' -exec cp -p -t "$KGIT" {} + || exit $EX_HOST
-	cp "$from" "$SCRATCH/index" && mv "$SCRATCH/index" "$1" || exit $EX_HOST
+	find "${from%/*}" -maxdepth 1 -name 'sharedindex.*' -exec cp -p -t "$KGIT" {} + || exit "$EX_HOST"
+	cp "$from" "$SCRATCH/index" && mv "$SCRATCH/index" "$1" || exit "$EX_HOST"
 }
 
 # The user's tree as it is on disk, edits and new files included, as a commit of the kit's own.
