@@ -55,7 +55,7 @@ const struct detector detectors[] = {
 	{ "page-dumped", "bad page", "page dumped because: ", .taint = NO_TAINT, .place = PLACE_TRACE },
 	{ "bad-pmd", "bad page table", "[^ ]+:[0-9]+: bad (pte|pmd|pud|p4d|pgd) ", .taint = NO_TAINT, .place = PLACE_TRACE },
 	{ "debug-vm-pgtable", "bad page table", "debug_vm_pgtable: .*[Ff]ailed", "DEBUG_VM_PGTABLE", .taint = NO_TAINT },
-	{ "page-table-check", "page_table_check", "BUG: failure at mm/page_table_check\\.c:[0-9]+/", "PAGE_TABLE_CHECK", .taint = NO_TAINT,
+	{ "page-table-check", "bad page table", "BUG: failure at mm/page_table_check\\.c:[0-9]+/", "PAGE_TABLE_CHECK", .taint = NO_TAINT,
 	  .fatal = true, .place = PLACE_TRACE },
 	{ "bad-swap", "bad swap", "([a-z_]+: )?Bad swap (file|offset) entry ", .taint = NO_TAINT, .place = PLACE_TRACE },
 	{ "swap-entry", "bad swap", "(unrecognized swap entry 0x|get_swap_device: Bad |swap:[0-9]+ != \\(max:)",
