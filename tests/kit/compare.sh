@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Cases about make compare and the verbs for changes: small changes of mm/, compared with the default stack. Sourced by
 # check.sh.
+# Long, for the cases of one subject share their helpers, and are looked for in one place.
 
 CHANGE=$CHECK_TOP/change		# a directory of patches; one name, so one tree for all cases
 

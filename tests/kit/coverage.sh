@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
 # Cases about coverage. Most are of a run that is made here, of two objects and a header that both include. Sourced by check.sh.
+# Long, for the cases of one subject share their helpers, and are looked for in one place.
 
 COV=$TOP/build/host-asan/mmuml-cov
 

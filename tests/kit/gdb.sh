@@ -3,6 +3,7 @@
 # shellcheck disable=SC2016 # $1 and $lx_current() are for gdb
 # Cases of make gdb: guests in known states (tests/kit/guest/state.c), what the commands say of them, and what goes
 # wrong on the way. Sourced by check.sh.
+# Long, for the cases of one subject share their helpers, and are looked for in one place.
 
 # gdb_at STATUS TEST PLACE COMMAND...: make gdb with these commands; gdb must end with STATUS. The kernel's log is
 # part of what is said, for value().

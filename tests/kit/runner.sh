@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
 # Cases about the runner, on real guests that misbehave (tests/kit/guest). Sourced by check.sh.
+# Long, for the cases of one subject share their helpers, and are looked for in one place.
 
 passes()
 {
