@@ -206,6 +206,28 @@ repro_repeats()
 	[ "$(readlink -f "$CHECK/run/out/latest")" != "$first" ]
 }
 
+# What the make line of repro.sh needs to come to the same run, and the state of a tree whose path a shell would stumble over.
+repro_says_all()
+{
+	tree="$CHECK/it's a tree"
+	git init -q "$tree"
+	echo one > "$tree/file"
+	git -C "$tree" add file
+	git -C "$tree" -c user.name=u -c user.email=u@localhost commit -qm base
+	expect 1 run_guest --tests kit.plain.fail --tree "$tree" --series 'a,b' --repeat 2 --isolate --append 'quiet x=1' \
+		--given "APPEND='quiet x=1' MEM='600'"
+	run=$CHECK/run/out/latest
+	in_file "exec make run T=kit.plain.fail S=a,b APPEND='quiet x=1' MEM='600' REPEAT=2 ISOLATE=1" $run/repro.sh
+	in_file "--tool none --repeat 2 --isolate" $run/repro.sh
+	same "$(jq -r '.tree | "\(.commit) \(.uncommitted_edits)"' $run/manifest.json)" "$(git -C "$tree" rev-parse HEAD) false" "the tree"
+	echo two > "$tree/file"
+	# Under any configuration that the user may have.
+	cd "$CHECK/run" || return
+	expect 0 env GIT_DIR=/nonexistent GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.bare GIT_CONFIG_VALUE_0=true \
+		"$TOP/build/host-asan/mmuml-run" --kernel "$TOP/$OUT/vmlinux" --guest "$TOP/$GUEST" --tests kit.plain.pass --tree "$tree"
+	same "$(jq -r '.tree | "\(.commit) \(.uncommitted_edits)"' $run/manifest.json)" "$(git -C "$tree" rev-parse HEAD) true" "an edit"
+}
+
 # start_hanging: a run that hangs in its test, in the background; PID is the runner's.
 start_hanging()
 {
@@ -353,6 +375,7 @@ runner_cases()
 	t runner.usage unknown_names
 	t runner.repeat repeats
 	t runner.repro repro_repeats
+	t runner.repro_says_all repro_says_all
 	t -alone runner.sigkill killed_hard
 	t runner.interrupt interrupted
 	t runner.jail jail_holds
