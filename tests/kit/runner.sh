@@ -217,15 +217,15 @@ repro_says_all()
 	expect 1 run_guest --tests kit.plain.fail --tree "$tree" --series 'a,b' --repeat 2 --isolate --append 'quiet x=1' \
 		--given "APPEND='quiet x=1' MEM='600'"
 	run=$CHECK/run/out/latest
-	in_file "exec make run T=kit.plain.fail S=a,b APPEND='quiet x=1' MEM='600' REPEAT=2 ISOLATE=1" $run/repro.sh
-	in_file "--tool none --repeat 2 --isolate" $run/repro.sh
-	same "$(jq -r '.tree | "\(.commit) \(.uncommitted_edits)"' $run/manifest.json)" "$(git -C "$tree" rev-parse HEAD) false" "the tree"
+	in_file "exec make run T=kit.plain.fail S=a,b APPEND='quiet x=1' MEM='600' REPEAT=2 ISOLATE=1" "$run/repro.sh"
+	in_file "--tool none --repeat 2 --isolate" "$run/repro.sh"
+	same "$(jq -r '.tree | "\(.commit) \(.uncommitted_edits)"' "$run/manifest.json")" "$(git -C "$tree" rev-parse HEAD) false" "the tree"
 	echo two > "$tree/file"
 	# Under any configuration that the user may have.
 	cd "$CHECK/run" || return
 	expect 0 env GIT_DIR=/nonexistent GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.bare GIT_CONFIG_VALUE_0=true \
 		"$TOP/build/host-asan/mmuml-run" --kernel "$TOP/$OUT/vmlinux" --guest "$TOP/$GUEST" --tests kit.plain.pass --tree "$tree"
-	same "$(jq -r '.tree | "\(.commit) \(.uncommitted_edits)"' $run/manifest.json)" "$(git -C "$tree" rev-parse HEAD) true" "an edit"
+	same "$(jq -r '.tree | "\(.commit) \(.uncommitted_edits)"' "$run/manifest.json")" "$(git -C "$tree" rev-parse HEAD) true" "an edit"
 }
 
 # start_hanging: a run that hangs in its test, in the background; PID is the runner's.
