@@ -5,16 +5,8 @@
 
 #include "../../scripts/compare/compare.h"
 
-static int failures, cases;
-
-static void check(bool ok, const char *what, const char *detail)
-{
-	cases++;
-	if (ok)
-		return;
-	failures++;
-	printf("unit: %s: '%s'\n", what, detail ? detail : "(null)");
-}
+#define UNIT "unit"
+#include "unit.h"
 
 /* A line, and what stands in the error about it; NULL: it is right. */
 static const struct { const char *line, *error; } lines[] = {
@@ -225,6 +217,5 @@ int main(void)
 	test_table();
 	test_stat();
 	test_logs();
-	printf("unit: %d checks, %d failed\n", cases, failures);
-	return failures ? 1 : 0;
+	return unit_end();
 }

@@ -5,16 +5,8 @@
 #include "../../scripts/lib/kit.h"
 #include "../../scripts/runner/detect.h"
 
-static int failures, cases;
-
-static void check(bool ok, const char *what, const char *line)
-{
-	cases++;
-	if (ok)
-		return;
-	failures++;
-	printf("unit-detect: %s: '%s'\n", what, line);
-}
+#define UNIT "unit-detect"
+#include "unit.h"
 
 /* @row NULL: no report. */
 static const struct {
@@ -251,6 +243,5 @@ int main(void)
 	test_rows();
 	test_table();
 	test_words();
-	printf("unit-detect: %d checks, %d failed\n", cases, failures);
-	return failures ? 1 : 0;
+	return unit_end();
 }

@@ -9,16 +9,8 @@
 #include "../../scripts/runner/memcheck.h"
 #include "../../scripts/runner/record.h"
 
-static int failures, cases;
-
-static void check(bool ok, const char *what, const char *line)
-{
-	cases++;
-	if (ok)
-		return;
-	failures++;
-	printf("unit-run: %s: '%s'\n", what, line ? line : "(none)");
-}
+#define UNIT "unit-run"
+#include "unit.h"
 
 /* ---- ktap.c ---- */
 
@@ -304,6 +296,5 @@ int main(void)
 	test_files();
 	test_memcheck();
 	test_memcheck_broken();
-	printf("unit-run: %d checks, %d failed\n", cases, failures);
-	return failures ? 1 : 0;
+	return unit_end();
 }

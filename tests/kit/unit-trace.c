@@ -9,16 +9,8 @@
 #include "../../scripts/lib/kit.h"
 #include "../../scripts/runner/trace.h"
 
-static int failures, cases;
-
-static void check(bool ok, const char *what, const char *line)
-{
-	cases++;
-	if (ok)
-		return;
-	failures++;
-	printf("unit-trace: %s: '%s'\n", what, line);
-}
+#define UNIT "unit-trace"
+#include "unit.h"
 
 static const struct {
 	const char *place, *text;
@@ -116,6 +108,5 @@ int main(int argc, char **argv)
 		return skipped();
 	test_culprit();
 	test_decode();
-	printf("unit-trace: %d checks, %d failed\n", cases, failures);
-	return failures ? 1 : 0;
+	return unit_end();
 }
