@@ -38,7 +38,6 @@ struct boot *boot_start(struct run *r, enum job job, int first, int end, int slo
 
 	b->run = r;
 	b->slot = slot;
-	b->of_test = first;
 	b->start = (struct start){ .opt = r->opt, .tool = tool_for(r->opt->tool, job), .job = job, .nr = nr,
 				   .dir = xasprintf("%s/" RUN_BOOT "%d", r->dir, nr), .cpu = r->cpus[slot], .plan = plan,
 				   .armed = r->armed };

@@ -15,7 +15,6 @@ struct run {
 	struct boot **alive;	/* by slot; NULL: free */
 	int *cpus;		/* of the host, by slot */
 	int slots, jobs;	/* kernels at a time: with companions; of the plan */
-	struct plan *plan;	/* v.plan, as soon as it is there */
 	int next;		/* first test that no kernel has been given yet */
 	struct piece *left;	/* parts of pieces whose kernel ended before their end */
 	int n_left;
@@ -44,7 +43,6 @@ struct boot {
 	struct guest g;
 	int slot;
 	struct boot *main;	/* the kernel that this one is a companion of, or NULL */
-	int of_test;		/* with companions: the test */
 	double quiet;		/* s of the run: last words are over if nothing comes until then; 0: not at them */
 	double words_end;	/* or at the latest then */
 	bool put_down;		/* killed because it was on its way out and did not come to the end of it */

@@ -20,8 +20,7 @@ struct options {
 	long mem_mb, cpus;
 	double scale, boot_limit, test_limit, run_limit;	/* limits in s, before the scale */
 	int repeat, jobs;		/* @jobs: kernels at a time, 0: what suits the host */
-	bool isolate, shell, verbose, list, counters, keep_going;
-	bool attach;			/* gdb on a guest that runs already */
+	bool isolate, verbose, counters, keep_going;
 	bool on_fail;			/* gdb: of all tests, stop at the first that fails */
 	const struct tool *tool;	/* under which the kernel runs */
 	bool coverage;			/* keep the counters of each test in <run directory>/coverage/counters.* */

@@ -214,7 +214,7 @@ static void vacate(struct run *r, int slot)
 			if (c && (c == main || c->main == main))
 				boots[c->start.job] = c->start.nr;
 		}
-		counted(r, boots, main->of_test);
+		counted(r, boots, main->v->first);
 	}
 	for (int i = 0; i < r->slots; i++) {
 		struct boot *c = r->alive[i];

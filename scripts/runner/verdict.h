@@ -91,7 +91,7 @@ struct verdict_hooks {
 struct settings {
 	double test_limit, boot_limit, scale;	/* s, s, factor */
 	int repeat, cpus;
-	bool isolate, gdb, on_fail, counters, keep_going, memcheck;
+	bool isolate, gdb, on_fail, keep_going, memcheck;
 	char *dir;				/* of the run, as its reader would name it */
 	char **asked;				/* names of detectors that are asked at the end of each boot */
 	int n_asked;
