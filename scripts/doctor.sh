@@ -89,8 +89,9 @@ ask_first()
 {
 	say DEPS "$1"
 	[ "${YES-}" != 1 ] && [ -t 0 ] && [ -t 2 ] || return 0
-	printf '          %sapt-get install --no-install-recommends %s\n          install these packages? [Y/n] ' "${sudo:+sudo }" "$1" >&2
+	# first the trap: who sees the question may answer it with ^C at once
 	trap 'refused "$1"' INT
+	printf '          %sapt-get install --no-install-recommends %s\n          install these packages? [Y/n] ' "${sudo:+sudo }" "$1" >&2
 	read -r answer || refused "$1"
 	trap - INT
 	case $answer in
