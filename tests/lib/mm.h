@@ -18,6 +18,8 @@
 #include <sys/mman.h>
 #include <sys/types.h>
 
+#include "abi.h"
+
 /* The harness gives each test 30 seconds, whatever SCALE= says; here init holds the limit, and takes the stacks. */
 #ifdef TEST_TIMEOUT_DEFAULT
 #undef TEST_TIMEOUT_DEFAULT
@@ -128,6 +130,8 @@ char *mm_maps(pid_t pid);
 long mm_smaps(pid_t pid, const void *addr, const char *field);
 /* Whether VmFlags of that entry has the two-letter @flag ("lo", "mg", "uw", ...). */
 bool mm_vmflag(pid_t pid, const void *addr, const char *flag);
+/* Whether guard regions can be had in a mapping of these flags: MAP_PRIVATE or MAP_SHARED, and anonymous. */
+const char *mm_need_guard(int flags);
 /* A field of /proc/PID/status in kB or as a plain number ("VmRSS", "VmHWM", "VmLck", "RssAnon", ...). */
 long mm_status(pid_t pid, const char *field);
 

@@ -149,6 +149,18 @@ bool mm_vmflag(pid_t pid, const void *addr, const char *flag)
 	return false;
 }
 
+const char *mm_need_guard(int flags)
+{
+	void *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+	bool has = p != MAP_FAILED && !madvise(p, PAGE, MADV_GUARD_INSTALL);
+
+	if (p != MAP_FAILED)
+		munmap(p, PAGE);
+	if (has)
+		return NULL;
+	return flags & MAP_SHARED ? "MADV_GUARD_INSTALL of shared memory" : "MADV_GUARD_INSTALL";
+}
+
 long mm_status(pid_t pid, const char *field)
 {
 	size_t len = strlen(field);

@@ -48,6 +48,7 @@ FIXTURE_SETUP(guarded)
 {
 	char *room = free_range(8 * PMD_SIZE, PMD_SIZE);
 
+	NEED(mm_need_guard(variant->shmem ? MAP_SHARED : MAP_PRIVATE));
 	ASSERT_NE(NULL, room);
 	self->len = variant->len;
 	self->old = room + variant->old;
@@ -195,6 +196,7 @@ TEST(grow)
 {
 	char *room = free_range(PMD_SIZE, PMD_SIZE), *p = room;
 
+	NEED(mm_need_guard(MAP_PRIVATE));
 	ASSERT_NE(NULL, room);
 	ASSERT_EQ(p, map_at(p, 8 * PAGE));
 	mm_fill(p, 6 * PAGE, SEED);
@@ -220,6 +222,7 @@ TEST(target)
 	char *room = free_range(4 * PMD_SIZE, PMD_SIZE), *p = room, *to = room + 2 * PMD_SIZE;
 	size_t len = PMD_SIZE;
 
+	NEED(mm_need_guard(MAP_PRIVATE));
 	ASSERT_NE(NULL, room);
 	ASSERT_EQ(p, map_at(p, len));
 	ASSERT_EQ(to, map_at(to, len));

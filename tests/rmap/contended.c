@@ -106,6 +106,7 @@ FIXTURE_SETUP(contended)
 	NEED(mm_need_swap());
 	NEED(mm_need_memcg());
 	NEED(access(IDLE, W_OK) ? "IDLE_PAGE_TRACKING" : NULL);
+	NEED(mm_need_guard(variant->file ? MAP_SHARED : MAP_PRIVATE));
 	ASSERT_EQ(0, mm_cgroup_create(&self->cg, "contended"));
 	self->in_group = true;
 	self->shared = mmap(NULL, sizeof(*self->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

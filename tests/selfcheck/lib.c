@@ -278,8 +278,8 @@ TEST(pagemap_kinds)
 	EXPECT_FALSE(page.guard);
 	EXPECT_EQ(-ENOENT, mm_page(0x3fffff, p, &page));
 	EXPECT_TRUE(mm_kpageflags(~0ULL >> 20) & 1ULL << KPF_NOPAGE);
-	if (madvise(p + PAGE, PAGE, MADV_GUARD_INSTALL))
-		SKIP(return, "needs MADV_GUARD_INSTALL");
+	NEED(mm_need_guard(MAP_PRIVATE));
+	ASSERT_EQ(0, madvise(p + PAGE, PAGE, MADV_GUARD_INSTALL));
 	ASSERT_EQ(0, mm_page(0, p + PAGE, &page));
 	EXPECT_TRUE(page.guard);
 	EXPECT_FALSE(page.present);
