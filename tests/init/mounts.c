@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the guest has mounted before its first test, and its swap. */
 #include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
@@ -13,6 +15,49 @@ static void mount_one(const char *type, const char *where)
 	mkdir(where, 0755);
 	if (mount(type, where, type, 0, NULL) && errno != EBUSY)
 		die(where);
+}
+
+#define PAGE	4096
+
+/* What /proc/swaps says of the first area, in kB, of which there is one. */
+static long swap_used_kb(void)
+{
+	FILE *f = fopen("/proc/swaps", "re");
+	long kb = 0;
+
+	if (f && fscanf(f, "%*[^\n] %*s %*s %*s %ld", &kb) != 1)
+		kb = 0;
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+/*
+ * Whether a page that goes out takes more than its slot: the others are in a cache of the CPU and count as in use, until
+ * they are given back (tests/lib/reclaim.c).
+ */
+static bool swap_slots_cached(void)
+{
+	char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long kb = 0;
+
+	if (p == MAP_FAILED)
+		return false;
+	*p = 1;
+	for (int i = 0; i < 10 && !kb; i++) {
+		madvise(p, PAGE, MADV_PAGEOUT);
+		kb = swap_used_kb();
+	}
+	munmap(p, PAGE);
+	return kb > PAGE / 1024;
+}
+
+static void swap_on(const char *dev)
+{
+	if (swapon(dev, 0))
+		die(dev);
+	if (swap_slots_cached())
+		setenv("MMUML_SLOTS_CACHED", "1", 1);
 }
 
 void mount_all(void)
@@ -30,6 +75,6 @@ void mount_all(void)
 	put_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	if (!access("/dev/ubdb", F_OK) && mount("/dev/ubdb", "/mnt", "ext4", MS_NOATIME, NULL))
 		die("/dev/ubdb on /mnt");
-	if (!access("/dev/ubda", F_OK) && swapon("/dev/ubda", 0))
-		die("swapon /dev/ubda");
+	if (!access("/dev/ubda", F_OK))
+		swap_on("/dev/ubda");
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "mm.h"
+#include "internal.h"
 
 #define CGROOT	"/sys/fs/cgroup"
 
@@ -72,6 +73,8 @@ long mm_cgroup_read(const struct mm_cgroup *cg, const char *file)
 	char path[160], text[64];
 	ssize_t len;
 
+	if (!strcmp(file, "memory.swap.current"))
+		mm_slots_drain();
 	file_of(cg, file, path, sizeof(path));
 	len = mm_read_file(path, text, sizeof(text));
 	if (len < 0)
