@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/kernel-page-flags.h>
 
 #include "mm.h"
 
@@ -13,6 +14,16 @@
 const char *mm_need_ksm(void)
 {
 	return access(KSM "run", W_OK) ? "KSM" : NULL;
+}
+
+bool mm_is_ksm(uint64_t pfn, bool unknown)
+{
+	int local = 0;
+
+	/* The stack is no KSM page, and in memory. */
+	if (mm_kpf(mm_pfn(0, &local), KPF_KSM))
+		return unknown;
+	return mm_kpf(pfn, KPF_KSM);
 }
 
 long mm_ksm_stat(const char *name)

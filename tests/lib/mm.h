@@ -211,6 +211,8 @@ const char *mm_need_ksm(void);
  * unchanged. -ETIMEDOUT if nothing is MADV_MERGEABLE. */
 int mm_ksm_scan(unsigned int passes);
 int mm_ksm_unmerge_all(void);				/* run=2, then run=0 */
+/* Whether the frame is of KSM, by KPF_KSM; @unknown where that bit is set for all anonymous pages. */
+bool mm_is_ksm(uint64_t pfn, bool unknown);
 long mm_ksm_stat(const char *name);			/* pages_shared, pages_sharing, full_scans, ... */
 
 /* ---- migration and compaction (compact.c) ---- */

@@ -115,7 +115,7 @@ TEST(mixed)
 	for (int i = 0; i < FEW; i++) {
 		EXPECT_TRUE(mm_kpf(is[LOCKED][i], KPF_MLOCKED));
 		EXPECT_FALSE(mm_kpf(is[ONE][i], KPF_MLOCKED));
-		EXPECT_TRUE(mm_kpf(is[EQUAL][i], KPF_KSM));
+		EXPECT_TRUE(mm_is_ksm(is[EQUAL][i], true));
 		EXPECT_EQ(2, mm_kpagecount(is[ONE][i]));
 		EXPECT_EQ(2, mm_kpagecount(is[OTHER][i]));
 	}

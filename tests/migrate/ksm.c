@@ -74,7 +74,7 @@ TEST_F(ksm, moved)
 	for (int i = 0; i < N; i++) {
 		EXPECT_EQ(self->was[i % KINDS], self->was[i]);
 		EXPECT_EQ(self->is[i % KINDS], self->is[i]);
-		EXPECT_TRUE(mm_kpf(self->is[i], KPF_KSM));
+		EXPECT_TRUE(mm_is_ksm(self->is[i], true));
 		EXPECT_EQ(2 * N / KINDS, mm_kpagecount(self->is[i]));
 	}
 	EXPECT_EQ(N, good_kinds(self->p));
@@ -89,7 +89,7 @@ TEST_F(ksm, written_and_merged)
 	EXPECT_EQ(N, mm_stage_move_pages(self->stage, self->p, N, self->was, self->is));
 	mm_fill(self->p, PAGE, 100);
 	EXPECT_NE(self->is[0], mm_pfn(0, self->p));
-	EXPECT_FALSE(mm_kpf(mm_pfn(0, self->p), KPF_KSM));
+	EXPECT_FALSE(mm_is_ksm(mm_pfn(0, self->p), false));
 	EXPECT_EQ(2 * N / KINDS - 1, mm_kpagecount(self->is[0]));
 	EXPECT_EQ(N - 1, good_kinds(self->p));
 	EXPECT_EQ(N, mm_tree_call(self->tree, 0, good_kinds, region));
@@ -111,7 +111,7 @@ TEST_F(ksm, unmerged)
 	EXPECT_EQ(0, mm_ksm_stat("pages_shared"));
 	ASSERT_EQ(0, mm_pfns(0, self->p, then, N));
 	for (int i = 0; i < N; i++) {
-		EXPECT_FALSE(mm_kpf(then[i], KPF_KSM));
+		EXPECT_FALSE(mm_is_ksm(then[i], false));
 		EXPECT_EQ(1, mm_kpagecount(then[i]));
 	}
 	EXPECT_EQ(N, good_kinds(self->p));

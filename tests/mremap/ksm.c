@@ -61,7 +61,7 @@ static long unmerged(const FIXTURE_DATA(merged) *self, char *p, size_t first, si
 TEST_F(merged, move)
 {
 	ASSERT_EQ(0, unmerged(self, self->b, 0, self->pages));
-	ASSERT_TRUE(mm_kpf(self->pfn[0], KPF_KSM));
+	ASSERT_TRUE(mm_is_ksm(self->pfn[0], true));
 	ASSERT_EQ(self->to, move(self->b, self->len, self->to));
 	EXPECT_EQ(self->pages, unmerged(self, self->to, 0, self->pages));
 	EXPECT_EQ(self->pages, mm_count_present(0, self->to, self->len));

@@ -60,7 +60,7 @@ static int mapped_as(pid_t pid, uint64_t pfn, int from)
 	uint64_t pfns[SAME];
 	int n = 0;
 
-	if (!mm_kpf(pfn, KPF_KSM) || mm_pfns(pid, region, pfns, SAME))
+	if (!mm_is_ksm(pfn, true) || mm_pfns(pid, region, pfns, SAME))
 		return -1;
 	for (int i = from; i < SAME; i++)
 		n += pfns[i] == pfn;
@@ -76,7 +76,7 @@ static int distinct(pid_t pid)
 	if (mm_pfns(pid, region, pfns, SAME))
 		return -1;
 	for (int i = 0; i < SAME; i++) {
-		bool found = !pfns[i] || mm_kpf(pfns[i], KPF_KSM);
+		bool found = !pfns[i] || mm_is_ksm(pfns[i], false);
 
 		for (int j = 0; j < i; j++)
 			found |= pfns[j] == pfns[i];
@@ -142,7 +142,7 @@ TEST_F(merged, one_frame)
 
 	EXPECT_EQ(SAME, mm_kpagecount(self->pfn));
 	EXPECT_NE(self->pfn, odd);
-	EXPECT_FALSE(mm_kpf(odd, KPF_KSM));
+	EXPECT_FALSE(mm_is_ksm(odd, false));
 	EXPECT_EQ(1, mm_ksm_stat("pages_shared"));
 	EXPECT_EQ(SAME - 1, mm_ksm_stat("pages_sharing"));
 	EXPECT_EQ(0, wrong_pages(NULL));
@@ -156,7 +156,7 @@ TEST_F(merged, write_unmerges)
 	write_first(NULL);
 	EXPECT_EQ(1, mm_delta(before, "cow_ksm"));
 	EXPECT_NE(self->pfn, mm_pfn(0, region));
-	EXPECT_FALSE(mm_kpf(mm_pfn(0, region), KPF_KSM));
+	EXPECT_FALSE(mm_is_ksm(mm_pfn(0, region), false));
 	EXPECT_EQ(SAME - 1, mapped_as(0, self->pfn, 1));
 	EXPECT_EQ(SAME - 1, mm_kpagecount(self->pfn));
 	EXPECT_EQ(0, wrong_pages(NULL));

@@ -110,7 +110,8 @@ TEST(first_write)
 	mm_fill(region, LEN, 1);
 	ASSERT_EQ(0, mm_pfns(0, region, pfns, PAGES));
 	for (int i = 0; i < PAGES; i++) {
-		EXPECT_EQ(want, mm_kpageflags(pfns[i]) & (want | 1ULL << KPF_KSM));
+		EXPECT_EQ(want, mm_kpageflags(pfns[i]) & want);
+		EXPECT_FALSE(mm_is_ksm(pfns[i], false));
 		for (int j = 0; j < i; j++)
 			EXPECT_NE(pfns[i], pfns[j]);
 	}

@@ -686,7 +686,7 @@ TEST(ksm_merges)
 	ASSERT_EQ(0, mm_ksm_scan(2));
 	EXPECT_EQ(scans + 3, mm_ksm_stat("full_scans"));
 	EXPECT_EQ(mm_pfn(0, p), mm_pfn(0, p + 2 * PAGE));
-	EXPECT_TRUE(mm_kpf(mm_pfn(0, p), KPF_KSM));
+	EXPECT_TRUE(mm_is_ksm(mm_pfn(0, p), true));
 	EXPECT_NE(mm_pfn(0, p + PAGE), mm_pfn(0, p + 3 * PAGE));
 	EXPECT_EQ(1, mm_ksm_stat("pages_shared"));
 	EXPECT_EQ(1, mm_ksm_stat("pages_sharing"));
