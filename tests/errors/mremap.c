@@ -395,6 +395,7 @@ TEST_F(mremap, several_vmas)
 	size_t part = w->len / PARTS;
 	int shmem = mm_memfd(part);
 
+	NEED(mm_need_mremap_vmas());
 	w->may_change = true;
 	w->done = all_parts;
 	w->intact = some_parts;

@@ -132,6 +132,11 @@ long mm_smaps(pid_t pid, const void *addr, const char *field);
 bool mm_vmflag(pid_t pid, const void *addr, const char *flag);
 /* Whether guard regions can be had in a mapping of these flags: MAP_PRIVATE or MAP_SHARED, and anonymous. */
 const char *mm_need_guard(int flags);
+/* Whether mremap(MREMAP_FIXED) moves a range of several VMAs, or of VMAs and holes. */
+const char *mm_need_mremap_vmas(void);
+/* Whether mremap() makes all its checks before it changes anything: otherwise a call that is refused may have unmapped its
+ * target, and what it was to cut off. */
+const char *mm_need_mremap_checks(void);
 /* A field of /proc/PID/status in kB or as a plain number ("VmRSS", "VmHWM", "VmLck", "RssAnon", ...). */
 long mm_status(pid_t pid, const char *field);
 

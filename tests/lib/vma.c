@@ -161,6 +161,33 @@ const char *mm_need_guard(int flags)
 	return flags & MAP_SHARED ? "MADV_GUARD_INSTALL of shared memory" : "MADV_GUARD_INSTALL";
 }
 
+const char *mm_need_mremap_vmas(void)
+{
+	char *p = mm_reserve(4 * PAGE, PAGE);
+	bool lacks;
+
+	if (!p)
+		return NULL;
+	lacks = mprotect(p, PAGE, PROT_READ) ||
+		(mremap(p, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p + 2 * PAGE) == MAP_FAILED && errno == EFAULT);
+	munmap(p, 4 * PAGE);
+	return lacks ? "mremap() of several VMAs" : NULL;
+}
+
+/* One that is refused: the range to be moved goes beyond its VMA. */
+const char *mm_need_mremap_checks(void)
+{
+	char *p = mm_reserve(4 * PAGE, PAGE);
+	bool lacks;
+
+	if (!p)
+		return NULL;
+	lacks = mremap(p + 3 * PAGE, 2 * PAGE, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p) == MAP_FAILED &&
+		mm_vma_count(0, p, PAGE) == 0;
+	munmap(p, 4 * PAGE);
+	return lacks ? "mremap() that checks before it unmaps" : NULL;
+}
+
 long mm_status(pid_t pid, const char *field)
 {
 	size_t len = strlen(field);

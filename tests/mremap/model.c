@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "mm.h"
 
@@ -84,6 +85,7 @@ static char *arena;
 static int file_fd, shmem_fd, scratch_fd;
 static ino_t file_ino, shmem_ino;
 static int tell[MAX_ACTORS][2], answer[2];
+static bool can_guard, moves_vmas, checks_first;
 
 /* Of this actor. */
 static int me, now;
@@ -607,9 +609,21 @@ static int want_move_resize(const struct step *s)
 {
 	int n = s->len < s->new_len ? s->len : s->new_len;
 
+	if (!checks_first && !mapped(s->at))
+		return EFAULT;
 	if (overlap(s->at, s->len, s->to, s->new_len))
 		return EINVAL;
 	return n > vma_end(s->at) - s->at ? EFAULT : 0;
+}
+
+/* What MREMAP_FIXED of @len pages has unmapped when it is refused, if it does not check first. */
+static void refused(const struct step *s, int len)
+{
+	if (checks_first || !mapped(s->at) || overlap(s->at, len, s->to, s->new_len))
+		return;
+	forget(s->to, s->new_len);
+	if (len > s->new_len)
+		forget(s->at + s->new_len, len - s->new_len);
 }
 
 static void do_move(const struct step *s)
@@ -621,12 +635,14 @@ static void do_move(const struct step *s)
 	if (beyond_file(s->at, s->new_len))
 		return;
 	/* Without a new size, all the VMAs of the range are moved. */
-	if (s->len == s->new_len && want != EINVAL)
+	if (s->len == s->new_len && want != EINVAL && moves_vmas)
 		want = mapped(s->at) ? 0 : EFAULT;
 	q = mremap(addr(s->at), s->len * PAGE, s->new_len * PAGE, s->flags, addr(s->to));
 	expect_errno("mremap", q == MAP_FAILED ? -1 : 0, want);
-	if (want)
+	if (want) {
+		refused(s, s->len);
 		return;
+	}
 	if (q != addr(s->to))
 		fail("mremap: page %ld instead of %d", (q - arena) / (long)PAGE, s->to);
 	if (s->len == s->new_len)
@@ -642,7 +658,9 @@ static void do_leave(const struct step *s)
 	int want = 0;
 	char *q;
 
-	if (overlap(s->at, s->len, s->to, s->len))
+	if (!checks_first && !mapped(s->at))
+		want = EFAULT;
+	else if (overlap(s->at, s->len, s->to, s->len))
 		want = EINVAL;
 	else if (s->len > vma_end(s->at) - s->at)
 		want = EFAULT;
@@ -669,8 +687,10 @@ static void do_dup(const struct step *s)
 		return;
 	q = mremap(addr(s->at), 0, s->new_len * PAGE, s->flags, addr(s->to));
 	expect_errno("mremap", q == MAP_FAILED ? -1 : 0, want);
-	if (want)
+	if (want) {
+		refused(s, 0);
 		return;
+	}
 	first.guard = false;
 	for (int i = 0; i < s->new_len; i++, first.fpage++)
 		model[s->to + i] = first;
@@ -932,6 +952,8 @@ static void draw_advice(struct step *s)
 	};
 
 	s->arg = advices[rnd(8)];
+	if ((s->arg == MADV_GUARD_INSTALL || s->arg == MADV_GUARD_REMOVE) && !can_guard)
+		s->arg = MADV_DONTNEED;
 	if (s->arg == MADV_GUARD_INSTALL && s->len > MAX_LOCK)
 		s->len = 1 + rnd(MAX_LOCK);
 	/* For shared mappings alone. */
@@ -1390,6 +1412,9 @@ VARIANT(mixed_locked_pmds, MAX_PAGES, ANY, true, true);
 static bool set_up(const struct config *c)
 {
 	cfg = c;
+	moves_vmas = !mm_need_mremap_vmas();
+	checks_first = !mm_need_mremap_checks();
+	can_guard = !mm_need_guard(MAP_PRIVATE) && !mm_need_guard(MAP_SHARED);
 	sh = map_shared(sizeof(*sh), PROT_READ | PROT_WRITE, NULL);
 	return (void *)sh != MAP_FAILED && !prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) &&
 	       make_files() && make_arena();

@@ -148,6 +148,9 @@ FIXTURE_SETUP(run)
 	char *base;
 
 	NEED(mm_need_swap());
+	/* 'r' is a VMA of its own. */
+	NEED(strchr(variant->pattern, 'r') ? mm_need_mremap_vmas() : NULL);
+	NEED(strchr(variant->pattern, 'g') ? mm_need_guard(MAP_PRIVATE) : NULL);
 	base = free_range(8 * PUD_SIZE, PUD_SIZE);
 	ASSERT_NE(NULL, base);
 	self->len = PMDS(variant->pmds) + variant->tail;

@@ -65,6 +65,7 @@ TEST_F(range, move)
 {
 	char *p = self->new;
 
+	NEED(mm_need_mremap_vmas());
 	ASSERT_EQ(0, cut(self->old));
 	ASSERT_EQ(p, move(self->old, PAGES * PAGE, p));
 	EXPECT_TRUE(vma_is(p, 8, "rw-p"));
@@ -89,6 +90,7 @@ TEST_F(range, split)
 {
 	char *p = self->new;
 
+	NEED(mm_need_mremap_vmas());
 	ASSERT_EQ(0, cut(self->old));
 	ASSERT_EQ(p, move(self->old + 3 * PAGE, 15 * PAGE, p));
 	EXPECT_TRUE(vma_is(self->old, 3, "rw-p"));
@@ -107,6 +109,7 @@ TEST_F(range, split)
 /* a hole at the end of the range does not matter */
 TEST_F(range, hole_at_end)
 {
+	NEED(mm_need_mremap_vmas());
 	ASSERT_EQ(0, cut(self->old));
 	ASSERT_EQ(self->new, move(self->old, 14 * PAGE, self->new));
 	EXPECT_TRUE(holds(self, self->new, 0, 12));
@@ -120,6 +123,7 @@ TEST_F(range, back)
 {
 	char *before, *after;
 
+	NEED(mm_need_mremap_vmas());
 	ASSERT_EQ(0, cut(self->old));
 	before = mm_maps(0);
 	ASSERT_EQ(self->new, move(self->old, PAGES * PAGE, self->new));
@@ -136,6 +140,7 @@ TEST_F(range, dontunmap)
 {
 	char *p = self->new;
 
+	NEED(mm_need_mremap_vmas());
 	ASSERT_EQ(0, cut(self->old));
 	ASSERT_EQ(p, mremap(self->old, PAGES * PAGE, PAGES * PAGE,
 			    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, p));
@@ -160,6 +165,7 @@ TEST(mixed)
 	struct mm_vma vma;
 	char *file;
 
+	NEED(mm_need_mremap_vmas());
 	ASSERT_LE(0, fd);
 	ASSERT_LE(0, shm);
 	ASSERT_NE(NULL, old);
@@ -205,6 +211,7 @@ TEST(tables)
 	char *old = mm_map_aligned(len, PMD_SIZE), *new = free_range(len, PMD_SIZE);
 	static uint64_t before[1536], after[1536];
 
+	NEED(mm_need_mremap_vmas());
 	ASSERT_NE(NULL, old);
 	ASSERT_NE(NULL, new);
 	fill_new(old, len, SEED);
@@ -265,6 +272,7 @@ TEST_F(range, uffd_later)
 {
 	int fd = arm(self->old + 8 * PAGE, 8 * PAGE);
 
+	NEED(mm_need_mremap_vmas());
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(MAP_FAILED, move(self->old, PAGES * PAGE, self->new));
 	EXPECT_EQ(EFAULT, errno);
@@ -291,6 +299,7 @@ TEST_F(range, uffd_alone)
 /* a sealed VMA stops the move with EPERM: it and what follows stay, all bytes are in one place */
 TEST_F(range, sealed_later)
 {
+	NEED(mm_need_mremap_vmas());
 	ASSERT_EQ(0, mprotect(self->old + 8 * PAGE, 4 * PAGE, PROT_READ));
 	ASSERT_EQ(0, mm_mseal(self->old + 8 * PAGE, 4 * PAGE));
 	EXPECT_EQ(MAP_FAILED, move(self->old, PAGES * PAGE, self->new));
