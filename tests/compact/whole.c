@@ -10,6 +10,7 @@
 #define N		(3 * BLOCK)
 #define LEN		(N * PAGE)
 #define FEW		64
+#define MUCH		(160 * MB)
 #define PROACTIVENESS	"/proc/sys/vm/compaction_proactiveness"
 
 FIXTURE(whole)
@@ -83,19 +84,35 @@ TEST_F(whole, sysctl)
 	EXPECT_EQ(0, mm_delta(self->snap, "compact_daemon_migrate_scanned"));
 }
 
+/* Wait until kcompactd has scanned some pages, which it counts at the end of a pass. */
+static bool daemon_scans(const struct mm_snap *before)
+{
+	for (int i = 0; i < 1000; i++) {
+		if (mm_delta(before, "compact_daemon_migrate_scanned"))
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
 /* vm.compaction_proactiveness makes kcompactd move the pages, and it counts what it scanned as its own */
 TEST_F(whole, proactive)
 {
+	void *holes = NULL;
+
 	ASSERT_TRUE(stage_pages(self, FEW));
 	ASSERT_EQ(0, mm_write_file(PROACTIVENESS, "100"));
-	/* It counts at the end of a pass. */
-	for (int i = 0; i < 5000 && !mm_delta(self->snap, "compact_daemon_migrate_scanned"); i++)
-		usleep(1000);
+	if (!daemon_scans(self->snap)) {
+		/* Some kernels tolerate that free memory of one part in seven is in pieces, whatever the sysctl says. */
+		holes = mm_fragment(MUCH);
+		daemon_scans(self->snap);
+	}
 	EXPECT_LE(FEW, mm_delta(self->snap, "compact_daemon_migrate_scanned"));
 	ASSERT_EQ(0, mm_pfns(0, self->p, self->is, FEW));
 	EXPECT_EQ(FEW, mm_moved(self->was, self->is, FEW));
 	EXPECT_EQ(-1, mm_check(self->p, FEW * PAGE, 1));
 	EXPECT_LE(FEW, mm_delta(self->snap, "pgmigrate_success"));
+	mm_unfragment(holes);
 }
 
 TEST_HARNESS_MAIN

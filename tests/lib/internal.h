@@ -22,6 +22,8 @@ int mm_pagemap(pid_t pid, const void *addr, uint64_t *entries, size_t n);
 void mm_let_others_finish(void);
 /* Wait until the callbacks of call_rcu() that are pending now have run. */
 void mm_rcu_barrier(void);
+/* Pages that wait on the per-CPU lists of free pages, or -errno. */
+long mm_pcp_count(void);
 /* Give back the swap slots that CPUs cache, which count as in use, and freed ones as charged. */
 void mm_slots_drain(void);
 

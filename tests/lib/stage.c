@@ -8,12 +8,11 @@
  * freed last. So a ballast is allocated, its lowest frames go to that list, which is made long enough, and
  * from there to the pages under test. Then the list is made short and the rest of the ballast becomes holes.
  *
- * A kernel without SMP does not use these lists (mm/page_alloc.c: pcp_spin_trylock()). There it is the page of order
+ * A kernel without SMP may not use these lists (mm/page_alloc.c: pcp_spin_trylock()). There it is the page of order
  * 0 on the buddy list that was freed last, so that no page that is freed may find its buddy free.
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "mm.h"
@@ -44,11 +43,21 @@ static void set_pcp_high(long fraction)
 	mm_write_file(PCP_HIGH, text);
 }
 
+/* What was freed last is on such a list, if anything ever is. */
 bool mm_stage_per_cpu(void)
 {
-	struct utsname u;
+	static enum { UNKNOWN, YES, NO } uses;
+	char *p;
 
-	return uname(&u) || strstr(u.version, "SMP");
+	if (uses == UNKNOWN) {
+		p = mm_map_aligned(PAGE, PAGE);
+		if (!p)
+			return true;
+		*p = 1;
+		munmap(p, PAGE);
+		uses = mm_pcp_count() ? YES : NO;
+	}
+	return uses == YES;
 }
 
 /*
