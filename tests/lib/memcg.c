@@ -99,6 +99,20 @@ long mm_cgroup_stat(const struct mm_cgroup *cg, const char *name)
 	return found;
 }
 
+/* "max" takes no page of a file, 200 hardly any. */
+int mm_cgroup_reclaim_anon(const struct mm_cgroup *cg, size_t bytes)
+{
+	char text[64];
+	int err;
+
+	snprintf(text, sizeof(text), "%zu swappiness=max", bytes);
+	err = mm_cgroup_write(cg, "memory.reclaim", text);
+	if (err != -EINVAL)
+		return err;
+	snprintf(text, sizeof(text), "%zu swappiness=200", bytes);
+	return mm_cgroup_write(cg, "memory.reclaim", text);
+}
+
 int mm_cgroup_reclaim(const struct mm_cgroup *cg, size_t bytes)
 {
 	char text[32];

@@ -208,6 +208,8 @@ int mm_cgroup_write(const struct mm_cgroup *cg, const char *file, const char *te
 long mm_cgroup_read(const struct mm_cgroup *cg, const char *file); /* the number in it; -ERANGE for "max" */
 long mm_cgroup_stat(const struct mm_cgroup *cg, const char *name);	/* a line of memory.stat */
 int mm_cgroup_reclaim(const struct mm_cgroup *cg, size_t bytes);	/* 0, or -EAGAIN if it fell short */
+/* The same of what goes to swap only: swappiness=max, or the most that this kernel takes. */
+int mm_cgroup_reclaim_anon(const struct mm_cgroup *cg, size_t bytes);
 
 /* ---- KSM (ksm.c) ---- */
 

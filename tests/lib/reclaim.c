@@ -155,10 +155,9 @@ static long count_cached(char *p, size_t len, bool map)
 /* What the root group's LRU lists have at their ends: the only way for shmem, but others lose pages too. */
 static void reclaim_anon(long pages)
 {
-	char text[64];
+	static const struct mm_cgroup root = { .path = "/sys/fs/cgroup" };
 
-	snprintf(text, sizeof(text), "%lu swappiness=max", pages * PAGE);
-	mm_write_file("/sys/fs/cgroup/memory.reclaim", text);
+	mm_cgroup_reclaim_anon(&root, pages * PAGE);
 }
 
 /*

@@ -279,7 +279,7 @@ TEST_F(reference, group)
 		mm_touch_read(region, LEN / 2);
 	else
 		ASSERT_EQ(0, mm_tree_call(self->t, 0, read_half, NULL));
-	ASSERT_EQ(0, mm_cgroup_write(&self->a, "memory.reclaim", "256K swappiness=max"));
+	ASSERT_EQ(0, mm_cgroup_reclaim_anon(&self->a, 256 * KB));
 	older = mm_count_swapped(0, region, LEN / 2);
 	newer = mm_count_swapped(0, region + LEN / 2, LEN / 2);
 	EXPECT_EQ(0, variant->own ? older : newer);

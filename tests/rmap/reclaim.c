@@ -503,7 +503,7 @@ TEST_F(chance, second_chance)
 	ASSERT_EQ(0, madvise(self->p, 2 * half, MADV_COLD));
 	if (variant->touch)
 		mm_touch_read(self->p, half);
-	ASSERT_EQ(0, mm_cgroup_write(&self->cg, "memory.reclaim", "256K swappiness=max"));
+	ASSERT_EQ(0, mm_cgroup_reclaim_anon(&self->cg, 256 * KB));
 	older = mm_count_swapped(0, self->p, half);
 	newer = mm_count_swapped(0, self->p + half, half);
 	EXPECT_EQ(0, variant->touch ? older : newer);
