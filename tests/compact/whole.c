@@ -57,6 +57,7 @@ static bool stage_pages(FIXTURE_DATA(whole) *self, size_t n)
 /* where pages were moved away whole pageblocks are free afterwards */
 TEST_F(whole, blocks)
 {
+	NEED(mm_need_vmstat("nr_free_pages_blocks"));
 	ASSERT_TRUE(stage_pages(self, N));
 	ASSERT_EQ(0, mm_compact());
 	ASSERT_EQ(0, mm_pfns(0, self->p, self->is, N));

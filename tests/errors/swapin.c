@@ -251,7 +251,7 @@ TEST_F(swapin, shmem)
 
 /* ---- a slot that more page tables use than its own count can tell ---- */
 
-#define MANY	40	/* mm/swap_table.h: SWP_TB_COUNT_MAX is at most 31; past it the count needs memory */
+#define MANY	70	/* a count of so many needs memory: SWP_TB_COUNT_MAX of mm/swap_table.h is at most 31, SWAP_MAP_MAX was 62 */
 
 struct many {
 	struct __test_metadata *_metadata;
@@ -259,6 +259,7 @@ struct many {
 	struct mm_tree *t;
 	char *p;
 	int halfway;		/* failures that left the page mapped by some and swapped out by others */
+	int retried;		/* failures after which reclaim got it out altogether */
 };
 
 static int reclaim_one(void *arg)
@@ -290,12 +291,13 @@ static int all_have_it(int nth, int ret, void *arg)
 	}
 	EXPECT_EQ(MANY, mapped + swapped);
 	m->halfway += mapped && swapped;
+	m->retried += !ret && mm_fail_injected() && swapped == MANY;
 	for (int i = 0; i < MANY; i++)
 		EXPECT_EQ(0, mm_tree_call(m->t, i, wrong_page, m));
 	return 0;
 }
 
-/* swap-out of a page of 40 processes: without memory for the count some keep it mapped, and none loses a byte */
+/* swap-out of a page of 70 processes: without memory for the count some keep it mapped, and none loses a byte */
 TEST(count_of_many)
 {
 	struct many m = { ._metadata = _metadata };
@@ -315,9 +317,12 @@ TEST(count_of_many)
 	/* The children's alone: what the caller maps is looked at no more. */
 	ASSERT_EQ(0, madvise(m.p, PAGE, MADV_DONTNEED));
 	EXPECT_LE(1, mm_fail_walk(reclaim_one, all_have_it, &m));
-	EXPECT_LE(1, m.halfway);
 	mm_tree_end(m.t);
 	EXPECT_EQ(0, mm_cgroup_remove(&m.cg));
+	/* Memory that is kept for the next count is there when reclaim tries again, at once. */
+	if (!m.halfway && m.retried && __test_passed(_metadata))
+		SKIP(return, "needs a swap count that gives its memory back (mm/swap_table.h)");
+	EXPECT_LE(1, m.halfway);
 }
 
 TEST_HARNESS_MAIN

@@ -157,6 +157,9 @@ long mm_lock_count(const char *class_name);
 /* Page faults of the caller so far that needed no I/O. */
 long mm_minor_faults(void);
 
+/* Whether the kernel has that counter in /proc/vmstat. */
+const char *mm_need_vmstat(const char *name);
+
 /* A snapshot of many counters at once. */
 struct mm_snap;
 struct mm_snap *mm_snap(void);

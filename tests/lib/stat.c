@@ -97,6 +97,16 @@ long mm_vmstat(const char *name)
 	return err ? err : field(now, name, ' ');
 }
 
+const char *mm_need_vmstat(const char *name)
+{
+	static char why[80];
+
+	if (mm_vmstat(name) != -ENOENT)
+		return NULL;
+	snprintf(why, sizeof(why), "%s in /proc/vmstat", name);
+	return why;
+}
+
 struct mm_snap *mm_snap(void)
 {
 	struct mm_snap *s = malloc(sizeof(*s));

@@ -224,8 +224,26 @@ FIXTURE_VARIANT_ADD(merge, prev_and_next) {
 	.written = { true, false, true }, .anon_vmas = 2, .before = 2, .vmas = 2,
 };
 
+/* Whether a VMA with pages becomes one with a neighbour that has none. */
+static const char *need_merge(void)
+{
+	char *p = mm_map_aligned(2 * PAGE, PAGE);
+	int vmas = 1;
+
+	if (p && !mprotect(p + PAGE, PAGE, RWX)) {
+		p[PAGE] = 1;
+		vmas = mprotect(p + PAGE, PAGE, RW) ? 1 : mm_vma_count(0, p, 2 * PAGE);
+	}
+	munmap(p, 2 * PAGE);
+	return vmas == 1 ? NULL : "a VMA with pages that merges with one that has none";
+}
+
 FIXTURE_SETUP(merge)
 {
+	const bool *written = variant->written;
+
+	/* If the two neighbours have pages it is they that take it in. */
+	NEED(written[1] && !(written[0] && written[2]) ? need_merge() : NULL);
 	self->p = mm_map_aligned(LEN, PAGE);
 	ASSERT_NE(NULL, self->p);
 	self->base = mm_objects();

@@ -172,6 +172,7 @@ TEST_F(damon, hot_stay)
 	uint64_t pfns[PAGES];
 	int wrong = 0;
 
+	NEED(access(ADMIN SCHEME "stats/max_nr_snapshots", W_OK) ? "DAMON's max_nr_snapshots" : NULL);
 	ASSERT_EQ(0, watch_frames());
 	ASSERT_EQ(0, mm_pfns(0, region, pfns, PAGES));
 	/* The hot pages have to be read once in this time, and that means a page fault for each. */
@@ -248,6 +249,7 @@ TEST_F(damon, group_filter)
 	struct mm_cgroup cg;
 
 	NEED(mm_need_memcg());
+	NEED(access(ADMIN SCHEME "ops_filters", F_OK) ? "DAMON's ops_filters" : NULL);
 	ASSERT_EQ(0, mm_cgroup_create(&cg, "damon"));
 	ASSERT_EQ(0, madvise(region, LEN / 2, MADV_DONTNEED));
 	ASSERT_EQ(0, mm_cgroup_enter(&cg));

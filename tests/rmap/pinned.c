@@ -60,6 +60,7 @@ TEST_F(pinned, reclaim)
 /* migration leaves it where it is, and works once the pin is gone */
 TEST_F(pinned, migrate)
 {
+	NEED(madvise(NULL, 0, MADV_SOFT_OFFLINE) ? "MEMORY_FAILURE" : NULL);
 	errno = 0;
 	EXPECT_EQ(-1, madvise(self->p, PAGE, MADV_SOFT_OFFLINE));
 	EXPECT_EQ(EBUSY, errno);

@@ -590,7 +590,7 @@ TEST_F(look_around, neighbours)
 	old = count_old(self->p);
 	EXPECT_LT(0, old);
 	if (*variant->lru_gen == 'y') {
-		EXPECT_LT(4 * scanned, old);
+		EXPECT_LT(2 * scanned, old);
 	} else {
 		EXPECT_LE(old, scanned);
 	}
