@@ -7,8 +7,10 @@ T	?=
 # changes to build in: names below mm-changes/, separated by commas; "none"; empty: mm-changes/series
 S	?=
 PROFILE	?= fast
-# a kernel tree of your own; empty: the pinned source
+# a kernel tree of your own; empty: a supported kernel
 LINUX	?=
+# which of them: 7.3, ... ("make list"); empty: this build's first
+KERNEL	?=
 # time limits times SCALE; seed of the random tests; repetitions; memory of the guest in MB
 SCALE	?= $(call profile_says,SCALE,1)
 SEED	?= 1
@@ -59,17 +61,22 @@ V	?=
 # YES=1: packages that are missing are installed without asking on a terminal
 YES	?=
 
+# a word that others use too: only of this command line is it ours
+ifeq ($(origin KERNEL),environment)
+KERNEL	:=
+endif
+
 # $(call profile_says,SCALE,1): see scripts/lib/kit.sh
 profile_says = $(shell . scripts/lib/kit.sh && profile_says '$(PROFILE)' $(1) $(2))
 
 BUILD	:= build
-STACK	:= $(shell S='$(S)' LINUX='$(LINUX)' scripts/tree.sh --name 2>/dev/null)
+STACK	:= $(shell S='$(S)' LINUX='$(LINUX)' KERNEL='$(KERNEL)' scripts/tree.sh --name 2>/dev/null)
 TREE	:= $(BUILD)/trees/$(STACK)
 OUT	= $(TREE)/build-$(PROFILE)
 GUEST	:= $(TREE)/build-guest
 RUNNER	:= $(BUILD)/host/mmuml-run
 START	:= $(shell date +%s.%N)
-export S LINUX PROFILE V A B ATTACH OG WHO BASE HTML JSON SINCE T EACH SEED REPEAT APPEND NAME DIR MBOX README YES
+export S LINUX KERNEL PROFILE V A B ATTACH OG WHO BASE HTML JSON SINCE T EACH SEED REPEAT APPEND NAME DIR MBOX README YES
 export PROFILE_ASKED := $(if $(filter file,$(origin PROFILE)),,$(PROFILE))
 export PATH := $(PATH):/usr/sbin:/sbin
 MAKEFLAGS += --no-print-directory
@@ -86,7 +93,7 @@ given	= $(strip $(foreach v,$(1),$(if $(filter command% environment%,$(origin $(
 
 RUN	= $(RUNNER) --kernel $(OUT)/vmlinux --guest $(GUEST) --tree $(TREE) --profile $(PROFILE) \
 	  --series '$(S)' --linux '$(LINUX)' --mem $(MEM) --scale $(SCALE) --append '$(APPEND)' \
-	  --given "$(call given,MEM SCALE APPEND)" $(if $(NOTE),--note '$(NOTE)')
+	  --given "$(call given,KERNEL MEM SCALE APPEND)" $(if $(NOTE),--note '$(NOTE)')
 GDBSH	= scripts/gdb.sh $(OUT) $(shell echo $$PPID)
 RUNTESTS = $(RUN) --tests '$(T)' --seed $(SEED) --repeat $(REPEAT) --started $(START) \
 	  $(if $(V),--verbose) $(if $(ISOLATE),--isolate) $(if $(JOBS),--jobs '$(JOBS)') $(if $(KEEP_GOING),--keep-going)
@@ -95,7 +102,7 @@ RUNTESTS = $(RUN) --tests '$(T)' --seed $(SEED) --repeat $(REPEAT) --started $(S
 PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # what "make run" was told, for another make
-RUNVARS = $(call given,T S PROFILE LINUX SCALE SEED REPEAT MEM ISOLATE JOBS KEEP_GOING APPEND)
+RUNVARS = $(call given,T S PROFILE LINUX KERNEL SCALE SEED REPEAT MEM ISOLATE JOBS KEEP_GOING APPEND)
 
 .PHONY: help doctor deps fetch tree config build run coverage gdb rmap-graph interleave shell list check soak bench
 .PHONY: memcheck profile compare new-change export import clean distclean host guest kernel
@@ -115,6 +122,7 @@ tree: fetch
 	@scripts/tree.sh
 
 config: tree
+	@scripts/build/start.sh $(TREE) $(PROFILE)
 	@scripts/config.sh $(TREE) $(PROFILE)
 
 kernel: config host
@@ -123,7 +131,7 @@ kernel: config host
 host: deps
 	@$(MAKE) $(PARALLEL) -s -C scripts OUT=$(abspath $(BUILD))/host CC=gcc
 
-guest: tree
+guest: config
 	@$(MAKE) $(PARALLEL) -s -C tests TREE=$(abspath $(TREE)) CC=gcc
 
 build: kernel host guest

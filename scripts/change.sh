@@ -7,8 +7,9 @@
 #        S=x DIR=dir scripts/change.sh export              ready-to-send patches, checked by the tree's own checkpatch
 set -eu
 . scripts/lib/kit.sh
+. scripts/lib/kernels.sh
 
-NAME=${NAME-} S=${S-} LINUX=${LINUX-} DIR=${DIR-} MBOX=${MBOX-}
+NAME=${NAME-} S=${S-} LINUX=${LINUX-} DIR=${DIR-} MBOX=${MBOX-} KERNEL=${KERNEL-}
 
 new_dir()
 {
@@ -27,8 +28,8 @@ fill()
 	(cd "$NEW" && find . -name '*.patch' -printf '%f\n' | sort > series)
 	[ -s "$NEW/series" ] || die $EX_USAGE "no patches for $NAME" "$2" "make new-change NAME=$NAME S=git:REV..REV LINUX=tree"
 	{
-		echo "# kernel version, then the changes that this one stands on, one a line"
-		pin kernel
+		echo "# versions of the supported kernels that it is for, then the changes that this one stands on, one a line"
+		version_of "$(base_commit)"
 		echo "$1" | sed '/^$/d'
 	} > "$NEW/base"
 	{
@@ -46,6 +47,13 @@ fill()
 	mv "$NEW" "mm-changes/$NAME"
 	say NEW "mm-changes/$NAME: $(wc -l < "mm-changes/$NAME/series") patch(es)"
 	sed 's/^/          /' "mm-changes/$NAME/series"
+}
+
+# base_commit: the kernel that the change was made on; of a user's tree only its version counts.
+base_commit()
+{
+	kernel=$(kernel_asked)
+	echo "refs/mmuml/${kernel:+kernel/}${kernel:-base}"
 }
 
 # write_patches REPO RANGE DIR: whatever the repository's own configuration says of their form.

@@ -12,7 +12,7 @@ _mmuml()
 		prev=${COMP_WORDS[COMP_CWORD-2]}
 	fi
 	[ "${COMP_WORDS[COMP_CWORD]}" != = ] || prev=${COMP_WORDS[COMP_CWORD-1]}
-	if [ ! -f uml-config/kernel.pin ]; then
+	if [ ! -f uml-config/kernels/order ]; then
 		# Somebody else's Makefile: the completion that was there before.
 		! declare -F _make >/dev/null || _make "$@"
 		return
@@ -22,6 +22,7 @@ _mmuml()
 	S | A)	words="none default $(cd mm-changes && printf '%s\n' */ | tr -d /)" ;;
 	B)	words=$(sed 's/#.*//; s/[[:space:]].*//; /^$/d' scripts/gdb/places 2>/dev/null) ;;
 	SCRIPT)	words=$(cd scripts/gdb/interleave && printf '%s\n' *) ;;
+	KERNEL)	words=$(sed '/^#/d' uml-config/kernels/order) ;;
 	PROFILE) words=$(cd uml-config/profiles && printf '%s\n' *) ;;
 	LINUX | HOSTFS | BASE | DIR) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
 	*)	words="$(sed -n 's/^\.PHONY: //p; s/^\([A-Z_]*\)[[:space:]]*?=.*/\1=/p' Makefile)" ;;

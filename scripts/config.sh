@@ -3,13 +3,18 @@
 # Merge a profile's fragments over allnoconfig and verify that every option survived.
 # usage: scripts/config.sh TREE PROFILE [FRAGMENT...]   -> TREE/build-PROFILE/.config
 # FRAGMENT...: further files, for example a change's own, merged last.
+# "CONFIG_X=y # since V" (until V) is asked of kernels of that version on (up to it); "CONFIG_X=y # or Y" for one of the two, a
+# name that has changed. Of a tree of the user's, what else it does not offer is said and
+# left out, unless the fragment calls it a "# Must:". A "# Topic:" of uml-config/patches that is not in the tree is the end.
 set -eu
 . scripts/lib/kit.sh
+. scripts/lib/kernels.sh
 
 tree=$1
 profile=$2
 shift 2
 out=$tree/build-$profile
+stack=$BUILD/stacks/${tree##*/}
 
 profiles()
 {
@@ -34,11 +39,38 @@ fragments()
 	done
 }
 
-# Print "SYMBOL VALUE FILE:LINE" for every setting; refuse a symbol that is set two ways.
+# head_says KEY: the words behind "# KEY:" in the heads of the fragments.
+head_says()
+{
+	# shellcheck disable=SC2086 # a list of paths without blanks
+	sed -n "s/^# $1: //p" $files
+}
+
+# in_tree: what the fragments want of uml-config/patches is in the tree.
+in_tree()
+{
+	for topic in $(head_says Topic); do
+		why=$(sed -n "s/^left $topic //p" "$stack" 2>/dev/null || true)
+		[ -z "$why" ] || die $EX_USAGE "PROFILE=$profile is not to be had on this tree" \
+			"topic $topic of uml-config/patches is not in it: $why" "make run PROFILE=fast"
+	done
+}
+
+# Print "SYMBOL VALUE FILE:LINE OTHER-SYMBOL|-" for every setting that is for this version; refuse a symbol that is set two ways.
 settings()
 {
-	awk '
+	awk -v version="$version" '
+	function number(v, part) { split(v, part, "."); return part[1] * 1000 + part[2] }
 	/^CONFIG_[A-Za-z0-9_]+=/ {
+		if (match($0, /[[:space:]]+# (since|until) [0-9.]+$/)) {
+			if ($(NF - 1) == "since" ? number($NF) > version : number($NF) < version) next
+			$0 = substr($0, 1, RSTART - 1)
+		}
+		other = "-"
+		if (match($0, /[[:space:]]+# or [A-Z0-9_]+$/)) {
+			other = "CONFIG_" $NF
+			$0 = substr($0, 1, RSTART - 1)
+		}
 		sym = $0; sub(/=.*/, "", sym); val = $0; sub(/^[^=]*=/, "", val)
 		here = FILENAME ":" FNR
 		if (sym in value && value[sym] != val) {
@@ -46,11 +78,11 @@ settings()
 			bad = 1
 		}
 		if (!(sym in value)) { order[++n] = sym }
-		value[sym] = val; at[sym] = here; next
+		value[sym] = val; at[sym] = here; instead[sym] = other; next
 	}
 	/^[[:space:]]*(#|$)/ { next }
 	{ printf "not a setting: %s at %s:%d\n", $0, FILENAME, FNR > "/dev/stderr"; bad = 1 }
-	END { for (i = 1; i <= n; i++) print order[i], value[order[i]], at[order[i]]; exit bad }' "$@"
+	END { for (i = 1; i <= n; i++) print order[i], value[order[i]], at[order[i]], instead[order[i]]; exit bad }' "$@"
 }
 
 # unmet SYMBOL: why the option cannot be had, from the depends lines around its definition.
@@ -90,9 +122,19 @@ verify()
 {
 	config=$1
 	lost=0
-	while read -r sym val at; do
+	must=" $(head_says Must | paste -sd' ') "
+	while read -r sym val at other; do
 		got=$(sed -n "s/^$sym=//p" "$config")
 		[ "${got:-n}" != "$val" ] || continue
+		[ "$other" = - ] || ! grep -qx "$other=$val" "$config" || continue
+		case $must in
+		*" ${sym#CONFIG_} "*) ;;
+		*)
+			if grep -q '^linux .' "$stack" 2>/dev/null; then
+				say LEFT "$sym=$val: $(unmet "$sym")"
+				continue
+			fi ;;
+		esac
 		lost=$((lost + 1))
 		printf 'mmuml: error: option lost: %s=%s is %s in the final .config\n' "$sym" "$val" "${got:-n}" >&2
 		printf '  because: %s asks for it; %s\n' "$at" "$(unmet "$sym")" >&2
@@ -134,7 +176,8 @@ make_config()
 	settings $files "$@" > "$tmp/settings" 2>"$tmp/log" ||
 		die $EX_CONFIG "the fragments of profile $profile cannot be merged" "$(head -n 1 "$tmp/log")" \
 		    "edit one of the two lines"
-	{ sed 's/^\([^ ]*\) \(.*\) [^ ]*$/\1=\2/' "$tmp/settings"; echo "CONFIG_LOCALVERSION=\"$(localversion)\""; } > "$tmp/merged"
+	{ awk '{ sym = $1; other = $NF; sub(/^[^ ]* /, ""); sub(/ [^ ]* [^ ]*$/, ""); print sym "=" $0; if (other != "-") print other "=" $0 }' "$tmp/settings"
+	  echo "CONFIG_LOCALVERSION=\"$(localversion)\""; } > "$tmp/merged"
 	if ! KCONFIG_ALLCONFIG=$TOP/$tmp/merged kmake "$tree" "$tmp" -s allnoconfig >"$tmp/log" 2>&1; then
 		tail -n 5 "$tmp/log" >&2
 		# A tool that is too old is said in lines with three stars; the first line of a log is nearest to any other cause.
@@ -150,7 +193,9 @@ make_config()
 }
 
 files=$(fragments "$@")
+version=$(version_number "$(sed -n 's/^\(VERSION\|PATCHLEVEL\) = //p' "$tree/Makefile" | head -n 2 | paste -sd.)")
+in_tree
 # shellcheck disable=SC2086
-key=$({ cat $files "$@"; echo "${CC-} ${LLVM-}"; } | sha256sum | cut -c1-40)
+key=$({ cat $files "$@"; echo "${CC-} ${LLVM-} $version"; } | sha256sum | cut -c1-40)
 mkdir -p "$out"
 up_to_date || one_at_a_time config make_config "$@"

@@ -8,6 +8,7 @@ mmuml: build a Linux mm change into a User-Mode Linux kernel, run it as a proces
   make run T='mremap.*'          build what changed, boot, run these tests (all without T=)
   make run S=none                without the default changes; S=a,b with others
   make run LINUX=~/src/linux     your own tree, uncommitted edits included; never written to
+  make run KERNEL=7.3            another supported kernel ("make list")
   make run PROFILE=debug         with KASAN, lockdep, DEBUG_VM, kmemleak, UBSAN
   make coverage T='mremap.*'     which changed lines ran; HTML=1, JSON=file, BASE=out/runs/..., and of
                                  the last run WHO=mm/rmap.c:1024: which tests reach it; WHO=test
@@ -17,9 +18,10 @@ mmuml: build a Linux mm change into a User-Mode Linux kernel, run it as a proces
   make interleave SCRIPT=name    two guest CPUs in a chosen order     make rmap-graph T=test   a picture
   make memcheck T='rmap.*'       valgrind on the whole kernel: uninitialised memory, use after free, overruns
   make profile T=test            instructions by function;       F='move_ptes|anon_vma_*' line by line
-  make list                      tests, profiles, changes, each with its purpose
+  make list                      tests, profiles, kernels, changes, each with its purpose
   make compare S=name            a change against its base: tests, counters, size, expect; S=dir,
                                  S=file.mbox, S=git:A..B, A=stack B=stack, EACH=1; all without S=
+  make compare A=kernel:6.12 B=kernel:7.3 T=   two kernels: what both can run
   make new-change NAME=x         mm-changes/x from the tree's commits (import: from MBOX=file)
   make export S=x DIR=dir        its patches as mails, checkpatch run over them
   make check                     the kit's own tests, and all in-guest tests under fast and debug
@@ -30,7 +32,7 @@ mmuml: build a Linux mm change into a User-Mode Linux kernel, run it as a proces
   make clean                     remove builds                  make distclean   everything made here
 
 Variables (value now):
-  T=${T:-(all)}   S=${S:-(mm-changes/series)}   PROFILE=${PROFILE:-fast}   LINUX=${LINUX:-(pinned source)}
+  T=${T:-(all)}   S=${S:-(mm-changes/series)}   PROFILE=${PROFILE:-fast}   LINUX=${LINUX:-(none)}   KERNEL=${KERNEL:-(the first)}
   SCALE=x   time limits times x        REPEAT=n  run n times         SEED=n  seed of random tests
   ISOLATE=1 one kernel per test        MEM=mb    memory of the guest V=1     commands and all output
   JOBS=n    kernels at a time, for a long list (two per CPU)      KEEP_GOING=1  do not give up

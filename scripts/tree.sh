@@ -12,32 +12,43 @@
 # S is a list of changes, separated by commas: names below mm-changes/, directories of patches, mail boxes; "default" and
 # "none" are what they say; NAME@N stands for the first N patches of one, and git:REV in the first place for that commit of
 # LINUX (of build/git without LINUX).
-# FROM=NAME: a tree that is made anew starts as a copy of that one. A patch that does not apply leaves the tree as it was.
+# FROM=NAME: a tree that is made anew starts as a copy of that one; without it of the one that is nearest, if any is near. A
+# patch that does not apply leaves the tree as it was.
 #
 # build/stacks/NAME, "KEY VALUE" one a line, for the stages after this one:
 #   name    NAME
 #   linux   LINUX=, absolute; empty: the kit's own source
 #   stack   S= as it was asked for
+#   kernel  the version that the tree's Makefile states
 #   base    the commit in build/git below all patches; of a user's tree, its snapshot
 #   commit  that of the tree, base and patches; what the tree has beyond it is the user's
-#   patch   SHA-256 and path; one line for each, in their order, the kit's own first
+#   from    the tree that it was made as a copy of, if it was
+#   left    a topic of uml-config/patches, or a change of the default stack, that is not in it, and why
+#   patch   SHA-256 and path; one line for each that is in it, in their order, the kit's own first
 set -eu
 . scripts/lib/kit.sh
+. scripts/lib/kernels.sh
+. scripts/tree/series.sh
 . scripts/tree/stack.sh
 . scripts/tree/user.sh
 . scripts/tree/apply.sh
+. scripts/tree/refuse.sh
 . scripts/tree/worktree.sh
 
 S=${S-}
 LINUX=${LINUX-}
+KERNEL=${KERNEL-}
 FROM=${FROM-}
 
 kit_base()
 {
-	kgit rev-parse -q --verify refs/mmuml/base || die $EX_HOST "no kernel source" "$KGIT has no base commit" "make fetch"
+	kernel=$(kernel_asked) || exit $?
+	kgit rev-parse -q --verify "refs/mmuml/${kernel:+kernel/}${kernel:-base}" ||
+		die $EX_HOST "no kernel source" "$KGIT has no base commit" "make fetch${kernel:+ KERNEL=$kernel}"
 }
 
 # The stack's commit, in build/git; sets BASE.
+# shellcheck disable=SC2031 # SCRATCH and BASE are this shell's, whatever record() sets in its own
 find_commit()
 {
 	# What a killed git left behind; nobody else works here while we hold the lock.
@@ -51,7 +62,24 @@ find_commit()
 	else
 		BASE=$(kit_base) || exit $?
 	fi
-	want=$(stack_commit "$BASE") || exit $?
+	PATCHES=$(series_patches) || exit $?
+	record "$BASE" "$PATCHES" > "$SCRATCH/record" || exit $?
+	want=$(sed -n 's/^top //p' "$SCRATCH/record")
+}
+
+# shellcheck disable=SC2031
+# What is not in the tree and what that means, once: when the tree is made or becomes another.
+say_left()
+{
+	sed -n 's/^left //p' "$SCRATCH/record" | while read -r topic why; do
+		say LEFT "$topic, not for this tree: $(topic_says uml-config/patches/series "$topic" 'without it')"
+		say '' "$why"
+	done
+	case ,${S:-default}, in *,default,*) ;; *) return 0 ;; esac
+	sed '/^#/d; /^$/d' mm-changes/series | while read -r change; do
+		! not_for "$change" "$(base_version)" ||
+			say LEFT "change $change: it has no form for Linux $(version_of "$BASE") (mm-changes/$change/base)"
+	done
 }
 
 make_tree()
@@ -60,7 +88,9 @@ make_tree()
 	if [ ! -e "$DIR/.git" ] || [ ! -f "$READY" ]; then
 		new_tree "$want"
 	fi
+	was=$(kgit rev-parse -q --verify "refs/mmuml/tree/$NAME" || true)
 	update_tree "$want"
+	[ "$was" = "$want" ] || say_left
 	write_stack "$want"
 }
 
@@ -95,9 +125,8 @@ since()
 		[ -n "$BASE" ] || BASE=$(find_base) || exit $?
 	fi
 	[ -n "$BASE" ] || return 0
-	S=none QUIET=1
-	PATCHES=$(stack_patches) || exit $?
-	stack_commit "$BASE"
+	QUIET=1
+	record "$BASE" '' | sed -n 's/^top //p'
 }
 
 # SCRATCH: a directory of this process. Two at once, the one under the lock and a --since beside it, must not meet in a file.
@@ -134,13 +163,11 @@ case ${1-} in
 	series_patches
 	;;
 --commit)
-	PATCHES=$(stack_patches) || exit $?
 	own_directory
 	one_at_a_time tree find_commit >&2
 	echo "$want"
 	;;
 '')
-	PATCHES=$(stack_patches) || exit $?
 	own_directory
 	one_at_a_time tree make_tree
 	;;

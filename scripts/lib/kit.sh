@@ -38,12 +38,6 @@ die()
 	exit "$1"
 }
 
-# pin KEY: a value of uml-config/kernel.pin.
-pin()
-{
-	sed -n "s/^$1=//p" uml-config/kernel.pin
-}
-
 # profile_says PROFILE MEM|SCALE ELSE: what the profile needs more of than others, see uml-config/README.md.
 profile_says()
 {
@@ -133,11 +127,8 @@ kmake()
 	kmake_tree=$1
 	kmake_out=$2
 	shift 2
-	cc=$(compiler)
-	if command -v ccache >/dev/null; then
-		cc="$TOP/scripts/cc.sh $cc"
-		export CCACHE_DIR="${CCACHE_DIR:-$TOP/$BUILD/ccache}" CCACHE_BASEDIR="$TOP" CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
-	fi
+	cc="$TOP/scripts/cc.sh $(compiler)"
+	export CCACHE_DIR="${CCACHE_DIR:-$TOP/$BUILD/ccache}" CCACHE_BASEDIR="$TOP" CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
 	MAKEFLAGS=$(kmakeflags)
 	export MAKEFLAGS
 	case $MAKEFLAGS in

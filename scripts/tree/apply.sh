@@ -1,80 +1,16 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
-# Patches as commits of the kit's repository, without a work tree; what does not apply is refused with its cause. BASE is
-# the commit below the stack, PATCHES the paths of its patches, SCRATCH a directory of this process. Sourced by
-# scripts/tree.sh.
-
-# refuse PATCH LOG: name the patch, the file and the hunk, and stop.
-refuse()
-{
-	where=$(sed -n 's/^error: patch failed: //p' "$2" | head -n 1)
-	if [ -n "$where" ]; then
-		hunk=$(awk -v file="${where%:*}" -v line="${where##*:}" '
-			/^\+\+\+ / { n = 0; cur = $2; sub("^b/", "", cur) }
-			/^@@ / { n++; split($2, a, ","); if (cur == file && -a[1] == line) print n }' "$1" | head -n 1)
-		because="hunk ${hunk:-?} of ${where%:*} (line ${where##*:}) does not match the tree"
-	else
-		because=$(sed -n 's/^error: //p' "$2" | head -n 1)
-	fi
-	die "$EX_PATCH" "patch $1 does not apply" "$because$(rival "$1" "${where%:*}")" \
-	    "$(remedy "$1")"
-}
-
-# version_of COMMIT: the kernel version that the Makefile of a commit states.
-version_of()
-{
-	kgit show "$1:Makefile" | sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = //p' | head -n 3 | paste -sd.
-}
-
-# alone PATCH: whether its series applies, up to it, without the other changes of the stack.
-alone()
-{
-	index=$SCRATCH/alone
-	GIT_INDEX_FILE=$index kgit read-tree "$BASE"
-	for q in $PATCHES; do
-		case $q in
-		"$1") GIT_INDEX_FILE=$index kgit apply --cached --check "$q" 2>/dev/null; return ;;
-		uml-config/*) GIT_INDEX_FILE=$index kgit apply --cached --whitespace=nowarn "$q" 2>/dev/null || true ;;
-		"$(dirname "$1")"/*) GIT_INDEX_FILE=$index kgit apply --cached --whitespace=nowarn "$q" 2>/dev/null || return 1 ;;
-		esac
-	done
-}
-
-# rival PATCH FILE: the other change of the stack that touches the file and is in the way, or the kernel that the series is
-# for.
-rival()
-{
-	for other in $PATCHES; do
-		case $other in
-		"$1") break ;;
-		uml-config/* | "$(dirname "$1")"/*) continue ;;
-		esac
-		if ! grep -qxF "+++ b/$2" "$other" || ! alone "$1"; then
-			continue
-		fi
-		printf '; change %s conflicts with %s, which touches %s before it' "$(basename "$(dirname "$1")")" \
-			"$(basename "$(dirname "$other")")" "$2"
-		return 0
-	done
-	wants=$(sed -n '/^[0-9]/{p;q;}' "$(dirname "$1")/base" 2>/dev/null || true)
-	has=$(version_of "$BASE")
-	[ -z "$wants" ] || [ "$wants" = "$has" ] || printf '; the series is for %s, the tree is %s' "$wants" "$has"
-	commit=$(sed -n 's/^base-commit: //p' "$1" | head -n 1)
-	[ -z "$commit" ] || printf '; its base-commit %.12s is not this base' "$commit"
-}
-
-# What the change stands on and the stack lacks, or a look at the tree.
-remedy()
-{
-	dir=$(dirname "$1")
-	for c in $(sed '/^[#0-9]/d' "$dir/base" 2>/dev/null || true); do
-		if ! series_names | grep -qxF "$c"; then
-			echo "S=$c,${S:-$(basename "$dir")}  ($dir/base: it stands on $c)"
-			return 0
-		fi
-	done
-	echo "git -C $BUILD/trees/$NAME log --oneline -5"
-}
+# shellcheck disable=SC2030,SC2031 # record() works on another base, in a shell of its own
+# Patches as commits of the kit's repository, without a work tree. BASE is the commit below the stack, SCRATCH a directory of
+# this process. Sourced by scripts/tree.sh.
+#
+# What became of the patches on a base is a record, one line each:
+#   commit ID PATH          a patch and its commit
+#   there PATH              the tree has it already
+#   left NAME WHY           a topic of the kit, or a change of the default stack, that is not in this tree
+#   top ID                  the last commit
+# A record is kept under a key over everything that it came from: refs/mmuml/record/KEY, with refs/mmuml/stack/KEY for the
+# commits in it.
 
 # cannot_apply PATCH: git failed where no patch can be the cause.
 cannot_apply()
@@ -82,50 +18,188 @@ cannot_apply()
 	die "$EX_HOST" "no commit of $1" "$(head -n 1 "$SCRATCH/log")" "df -h $KGIT"
 }
 
-# commit_patch PATCH PARENT: the index as a commit with the patch's words; prints it.
+# commit_patch PATCH FILES PARENT: the tree FILES as a commit with the patch's words; prints it.
 commit_patch()
 {
 	kgit mailinfo "$SCRATCH/body" /dev/null < "$1" > "$SCRATCH/info" 2>"$SCRATCH/log" || cannot_apply "$1"
 	field() { sed -n "s/^$1: //p" "$SCRATCH/info"; }
-	files=$(kgit write-tree 2>"$SCRATCH/log") || cannot_apply "$1"
 	{ field Subject; echo; cat "$SCRATCH/body"; } > "$SCRATCH/message"
 	author=$(field Author) date=$(field Date)
 	# Without a date git would take the time of day, and the same patches would be another commit each time.
 	GIT_AUTHOR_NAME=${author:-nobody} GIT_AUTHOR_EMAIL=$(field Email) GIT_AUTHOR_DATE=${date:-@0 +0000} \
-		GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$files" -p "$2" < "$SCRATCH/message" 2>"$SCRATCH/log" || cannot_apply "$1"
+		GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$2" -p "$3" < "$SCRATCH/message" 2>"$SCRATCH/log" || cannot_apply "$1"
 }
 
-# One commit per patch on $1, made without a work tree; prints the last commit. It runs where a status is asked for: each
-# command's own is looked at.
-apply_stack()
+# at COMMIT: what comes next goes on top of it.
+at()
 {
-	commit=$1
-	GIT_INDEX_FILE=$SCRATCH/index
-	export GIT_INDEX_FILE
-	kgit read-tree "$commit" 2>"$SCRATCH/log" || cannot_apply "$commit"
-	for p in $PATCHES; do
-		if ! kgit apply --cached --whitespace=nowarn "$p" 2>"$SCRATCH/log"; then
-			if kgit apply --cached --reverse --check "$p" 2>/dev/null; then
-				[ -n "${QUIET-}" ] || say SKIP "$p (already in the tree)" >&2
-				continue
-			fi
-			refuse "$p" "$SCRATCH/log"
-		fi
-		commit=$(commit_patch "$p" "$commit") || exit $?
-	done
+	TOP_COMMIT=$1
+	export GIT_INDEX_FILE="$SCRATCH/index"
+	kgit read-tree "$1" 2>"$SCRATCH/log" || cannot_apply "$1"
 	unset GIT_INDEX_FILE
-	echo "$commit"
 }
 
-# The commit of the stack; found again by a key over everything that it is made of.
-stack_commit()
+# took PATCH [FILES]: the index, or the tree FILES, is a patch more.
+took()
 {
-	# shellcheck disable=SC2086 # a list of paths without blanks
-	sums=$(sha256sum $PATCHES) || die "$EX_PATCH" "a patch of the stack cannot be read" "" "scripts/tree.sh --patches"
-	key=$( { echo "$1"; echo "$sums" | cut -d' ' -f1; } | sha256sum | cut -c1-40)
-	if ! kgit rev-parse -q --verify "refs/mmuml/stack/$key" 2>/dev/null; then
-		commit=$(apply_stack "$1") || exit $?
-		kgit update-ref "refs/mmuml/stack/$key" "$commit" || exit "$EX_HOST"
-		echo "$commit"
+	files=${2-}
+	if [ -z "$files" ]; then
+		files=$(GIT_INDEX_FILE=$SCRATCH/index kgit write-tree 2>"$SCRATCH/log") || cannot_apply "$1"
+	else
+		GIT_INDEX_FILE=$SCRATCH/index kgit read-tree "$files" 2>"$SCRATCH/log" || cannot_apply "$1"
 	fi
+	TOP_COMMIT=$(commit_patch "$1" "$files" "$TOP_COMMIT") || exit $?
+	echo "commit $TOP_COMMIT $1" >> "$RECORD"
+}
+
+# plainly PATCH [OPTION]: as it is; 1 if it does not apply, with git's words in $SCRATCH/log.
+plainly()
+{
+	if GIT_INDEX_FILE=$SCRATCH/index kgit apply --cached --whitespace=nowarn ${2+"$2"} "$1" 2>"$SCRATCH/log"; then
+		took "$1"
+	elif GIT_INDEX_FILE=$SCRATCH/index kgit apply --cached --reverse --check "$1" 2>/dev/null; then
+		[ -n "${QUIET-}" ] || say SKIP "$1 (already in the tree)" >&2
+		echo "there $1" >> "$RECORD"
+	else
+		return 1
+	fi
+}
+
+# ancestor KERNEL: its commit; fetched if it is not here. Nothing if it is not to be had, with the cause in $SCRATCH/fetch.log.
+ancestor()
+{
+	if ! kgit rev-parse -q --verify "refs/mmuml/kernel/$1" 2>/dev/null; then
+		# Its lock is not ours, and what it does takes a while.
+		scripts/fetch.sh "$1" 2>"$SCRATCH/fetch.log" >&3 || return 0
+		kgit rev-parse -q --verify "refs/mmuml/kernel/$1"
+	fi
+}
+
+# merged PATCH STACK: by three-way merge, with the kernel that the patch was written on as the common ancestor, where it
+# stands behind STACK; 1 with the cause in $SCRATCH/log.
+merged()
+{
+	on=$(written_on "$1")
+	below=$(ancestor "$on") 3>&2 || exit $?
+	if [ -z "$below" ]; then
+		echo "error: and Linux $on, to merge it with, is not to be had: $(sed -n 's/^  because: //p' "$SCRATCH/fetch.log" | head -n 1)" > "$SCRATCH/log"
+		INCOMPLETE=1
+		return 1
+	fi
+	[ "$below" != "$BASE" ] || return 1
+	# A stack that does not go on that kernel is no ancestor.
+	there=$([ -z "$2" ] || series_patches "$(version_number "$(version_of "$below")")") || exit $?
+	record "$below" "$there" > "$SCRATCH/theirs" 2>/dev/null || return 1
+	theirs=$(sed -n "s|^commit \([0-9a-f]*\) $1\$|\1|p" "$SCRATCH/theirs")
+	[ -n "$theirs" ] || return 1
+	# git finds the ancestor by the history: give ours that of theirs.
+	ours=$(echo ours | GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$TOP_COMMIT^{tree}" -p "$theirs^" 2>"$SCRATCH/log") ||
+		cannot_apply "$1"
+	if kgit -c merge.directoryRenames=true merge-tree --write-tree "$ours" "$theirs" > "$SCRATCH/merge" 2>"$SCRATCH/log"; then
+		took "$1" "$(head -n 1 "$SCRATCH/merge")"
+		return 0
+	fi
+	sed -n 's/^CONFLICT ([^)]*): .* in \(.*\)$/\1/p; s/^CONFLICT ([^)]*): \([^ ]*\) deleted in.*/\1/p' "$SCRATCH/merge" | sort -u | paste -sd' ' |
+		sed "s|^|error: Linux $on and this tree both changed |" > "$SCRATCH/log"
+	return 1
+}
+
+# kit_patches: the topics of uml-config/patches on the index; one that does not fit is left out as a whole.
+kit_patches()
+{
+	series=uml-config/patches/series
+	series_forms "$series" >/dev/null || exit $?
+	series_entries "$series" "$VERSION" > "$SCRATCH/entries"
+	topic='' left=' '
+	while read -r of forms; do
+		if [ "$of" != "$topic" ]; then
+			topic=$of before=$TOP_COMMIT out=
+			too_old "$topic"
+			for need in $(topic_says "$series" "$topic" needs); do
+				case $left in *" $need "*) leave "$topic" "it needs topic $need" ;; esac
+			done
+		fi
+		[ -z "$out" ] || continue
+		fits "$forms" || leave "$topic" "${forms##* }: $(sed -n 's/^error: //p' "$SCRATCH/log.merge" | head -n 1)"
+	done < "$SCRATCH/entries"
+}
+
+# too_old TOPIC: out, if it says since when it is.
+too_old()
+{
+	since=$(awk -v topic="$1" '/^# topic / { here = $3 == topic ":" } here && sub(/^# since /, "") { print; exit }' "$series")
+	[ -n "$since" ] || return 0
+	[ "$VERSION" -ge "$(version_number "${since%%:*}")" ] || leave "$1" "before Linux ${since%%:*}, ${since#*: }"
+}
+
+# fits FORMS: one of them as it is, or the most special one that can be merged, or over lines that only have other blanks; else 1, with what
+# the merge said in $SCRATCH/log.merge.
+fits()
+{
+	for form in $1; do
+		! plainly "uml-config/patches/$form" || return 0
+	done
+	! merged "uml-config/patches/$form" '' || return 0
+	cp "$SCRATCH/log" "$SCRATCH/log.merge"
+	[ "$form" = "${1%% *}" ] || ! merged "uml-config/patches/${1%% *}" '' || return 0
+	plainly "uml-config/patches/$form" --ignore-whitespace
+}
+
+# leave TOPIC WHY: out with what of it is in already.
+leave()
+{
+	out=1 left="$left$1 "
+	if [ "$TOP_COMMIT" != "$before" ]; then
+		at "$before"
+	fi
+	awk -v keep="$before" -v base="$BASE" '
+		{ line[NR] = $0 } $1 == "commit" && $2 == keep { last = NR }
+		END { for (i = 1; i <= NR; i++) if (i <= last || line[i] ~ /^left /) print line[i] }' "$RECORD" > "$RECORD.new"
+	mv "$RECORD.new" "$RECORD"
+	echo "left $1 $2" >> "$RECORD"
+}
+
+# stack_patches_on PATCHES: those of the changes. What does not fit is the user's to mend, and said with its cause; a change
+# of the kit's own is merged first.
+stack_patches_on()
+{
+	for p in $1; do
+		if plainly "$p"; then
+			continue
+		fi
+		cp "$SCRATCH/log" "$SCRATCH/log.plain"
+		case $p in
+		mm-changes/*) ! merged "$p" "$1" || continue ;;
+		esac
+		refuse "$p" "$SCRATCH/log.plain"
+	done
+}
+
+# record BASE PATCHES: what became of the kit's patches and of these on BASE; made where it is not known yet.
+record()
+{
+	# shellcheck disable=SC2046,SC2086 # lists of paths without blanks
+	sums=$(sha256sum uml-config/patches/series $(series_forms uml-config/patches/series) $2) ||
+		die "$EX_PATCH" "a patch of the stack cannot be read" "" "scripts/tree.sh --patches"
+	key=$( { echo "$1"; echo "$sums" | cut -d' ' -f1; } | sha256sum | cut -c1-40)
+	if kgit cat-file blob "refs/mmuml/record/$key" 2>/dev/null; then
+		return 0
+	fi
+	(
+		# What a merge asks of another base is asked in here, and sets $key again.
+		KEY=$key BASE=$1 VERSION=$(version_number "$(version_of "$1")") INCOMPLETE=
+		SCRATCH=$(mktemp -d "$SCRATCH/record.XXXXXX")
+		RECORD=$SCRATCH/record
+		: > "$RECORD"
+		at "$BASE"
+		kit_patches
+		stack_patches_on "$2"
+		echo "top $TOP_COMMIT" >> "$RECORD"
+		kgit update-ref "refs/mmuml/stack/$KEY" "$TOP_COMMIT" || exit "$EX_HOST"
+		# What was left out for want of an ancestor is tried again the next time.
+		if [ -z "$INCOMPLETE" ]; then
+			blob=$(kgit hash-object -w "$RECORD") && kgit update-ref "refs/mmuml/record/$KEY" "$blob" || exit "$EX_HOST"
+		fi
+		cat "$RECORD"
+	) || exit $?
 }

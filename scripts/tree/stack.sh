@@ -3,16 +3,40 @@
 # The stack that S= and LINUX= ask for: its changes, their patches, the name of its tree. Reads; what it makes lies below
 # build/series. Sourced by scripts/tree.sh after kit.sh.
 
-# The default stack belongs to the pinned kernel; a user's own tree is tested as it is.
+# The default stack belongs to the kit's own kernels; a user's own tree is tested as it is.
 series_names()
 {
 	[ -n "$S$LINUX" ] || S=default
 	echo "$S" | tr ',' '\n' | while read -r c; do
 		case $c in
-		default) sed '/^#/d; /^$/d' mm-changes/series || exit "$EX_HOST" ;;
-		none | git:* | '') ;;
+		default) default_names || exit $? ;;
+		none | git:* | kernel:* | '') ;;
 		*) echo "$c" ;;
 		esac
+	done
+}
+
+# base_kernels CHANGE: the supported kernels that it is for, from its base file.
+base_kernels()
+{
+	sed -n '/^[0-9]/{p;q;}' "mm-changes/$1/base" 2>/dev/null | tr ' ' '\n' | sed 's/^\([0-9]*\.[0-9]*\).*/\1/'
+}
+
+# not_for CHANGE VERSION-NUMBER: whether it says for which of the supported kernels it is, and is not for this one.
+not_for()
+{
+	for k in $(kernels); do
+		[ "$(version_number "$k")" != "$2" ] || { ! base_kernels "$1" | grep -qxF "$k"; return; }
+	done
+	return 1
+}
+
+# The default stack, without the changes that have no form for this kernel.
+default_names()
+{
+	asked_version=$(base_version) || exit $?
+	sed '/^#/d; /^$/d' mm-changes/series | while read -r change; do
+		not_for "$change" "$asked_version" || echo "$change"
 	done
 }
 
@@ -45,33 +69,41 @@ element()
 	git:*)
 		rev=$(revision) || exit $?
 		echo "git-$(echo "$rev" | cut -c1-12)" ;;
+	kernel:*) ;;
 	*/*) printf '%s-%s\n' "$(slug "$(basename "$1")")" "$(realpath -m -- "$1" | cksum | cut -d' ' -f1)" ;;
 	*) slug "$1"; echo ;;
 	esac
 }
 
+# The kernel is part of the name where it is not this build's own.
 tree_name()
 {
+	kernel=$(kernel_asked) || exit $?
 	stack=$(echo "${S:-default}" | tr ',' '\n' | while read -r e; do element "$e" || exit $?; done) || exit $?
-	stack=$(echo "$stack" | paste -sd+)
+	stack=$(echo "${stack:-none}" | paste -sd+)
 	if [ -n "$LINUX" ]; then
 		path=$(realpath -- "$LINUX" 2>/dev/null || echo "$LINUX")
 		sum=$(printf '%s' "$path" | cksum | cut -d' ' -f1)
 		echo "linux-$(slug "$(basename "$path")")-$sum${S:+-$stack}"
+	elif [ -n "$kernel" ] && [ "$kernel" != "$(kernel_here)" ]; then
+		echo "$kernel-$stack"
 	else
 		echo "$stack"
 	fi
 }
 
-# patches_of SERIES-FILE: its patches' paths, in order.
-patches_of()
+# base_version: the version number of the kernel below the stack.
+base_version()
 {
-	dir=$(dirname "$1")
-	[ -r "$1" ] || die "$EX_PATCH" "$1 cannot be read" "" "git status $dir"
-	sed 's/#.*//; s/[[:space:]].*//; /^$/d' "$1" | while read -r p; do
-		[ -f "$dir/$p" ] || die "$EX_PATCH" "no patch $dir/$p" "$1 names it" "git status $dir"
-		echo "$dir/$p"
-	done
+	if [ -n "${BASE-}" ]; then
+		version_number "$(version_of "$BASE")"
+	elif [ -n "$LINUX" ]; then
+		version_number "$(sed -n 's/^\(VERSION\|PATCHLEVEL\) = //p' "$LINUX/Makefile" 2>/dev/null | head -n 2 | paste -sd.)"
+	else
+		here=$(kernel_asked) || exit $?
+		[ -n "$here" ] || here=$(kernel_here)
+		version_number "${here:-$(kernels | head -n 1)}"
+	fi
 }
 
 near()
@@ -79,7 +111,6 @@ near()
 	find mm-changes -mindepth 1 -maxdepth 1 -type d -printf '%f ' | sed 's/ $//'
 }
 
-# from_mail FILE DIR: the patches of a mail box as a change's directory, decoded, in the order that "[PATCH n/m]" states;
 # settle NEW DIR: NEW becomes DIR, unless that holds the same: then whoever reads DIR at this moment goes on reading it.
 settle()
 {
@@ -130,31 +161,28 @@ change_dir()
 	else
 		die "$EX_USAGE" "no change named $1" "there is no mm-changes/$1/series" "make list  (changes: $(near))"
 	fi
-	listed=$(patches_of "$made/series") || exit $?
+	listed=$(series_forms "$made/series") || exit $?
 	[ -n "$listed" ] || die "$EX_USAGE" "the series of $1 is empty" "no patch in $made/series" \
 		"make new-change NAME=x; make import NAME=x MBOX=file"
 	echo "$made"
 }
 
-# The paths of one change's patches: all, or the first N of NAME@N.
+# change_patches CHANGE VERSION-NUMBER: the paths of its patches: all, or the first N of NAME@N.
 change_patches()
 {
+	dir=$(change_dir "${1%@[0-9]*}") || exit $?
 	case $1 in
-	*@[0-9]*) dir=$(change_dir "${1%@*}") && patches_of "$dir/series" | head -n "${1##*@}" ;;
-	*) dir=$(change_dir "$1") && patches_of "$dir/series" ;;
+	*@[0-9]*) series_patches_of "$dir/series" "$2" | head -n "${1##*@}" ;;
+	*) series_patches_of "$dir/series" "$2" ;;
 	esac
 }
 
-# All of the stack's own; stack_patches: the kit's before them.
+# series_patches [VERSION-NUMBER]: all of the stack's, in the forms for the kernel below it or for that one.
 series_patches()
 {
+	patches_for=${1:-$(base_version)} || exit $?
 	names=$(series_names) || exit $?
 	[ -z "$names" ] || echo "$names" | while read -r c; do
-		change_patches "$c" || exit $?
+		change_patches "$c" "$patches_for" || exit $?
 	done
-}
-
-stack_patches()
-{
-	patches_of uml-config/patches/series && series_patches
 }

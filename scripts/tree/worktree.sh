@@ -28,11 +28,27 @@ copy_tree()
 	copy -p "$KGIT/worktrees/$1/index" "$KGIT/worktrees/$NAME/index"
 }
 
+# near_tree COMMIT: the name of the tree with a build that differs from it in the fewest files; nothing if in too many, for which a
+# copy gains nothing.
+near_tree()
+{
+	for k in "$BUILD"/trees/*/build-*/.build.key; do
+		k=${k%/build-*}
+		k=${k##*/}
+		head=$(kgit rev-parse -q --verify "refs/mmuml/tree/$k" || true)
+		if [ -z "$head" ] || [ ! -f "$KGIT/worktrees/$k/mmuml-ready" ]; then
+			continue
+		fi
+		echo "$(kgit diff-tree -r --name-only --no-renames "$head" "$1" | wc -l) $k"
+	done | sort -n | awk 'NR == 1 && $1 < 1000 { print $2 }'
+}
+
 new_tree()
 {
 	say TREE "$DIR"
 	rm -rf "$DIR"
 	kgit worktree prune
+	[ -n "$FROM" ] || FROM=$(near_tree "$1")
 	if [ -n "$FROM" ] && [ "$FROM" != "$NAME" ] && [ -f "$KGIT/worktrees/$FROM/mmuml-ready" ]; then
 		# Copies have other inodes: only times and sizes tell git that it knows the files.
 		kgit config core.checkStat minimal
@@ -42,8 +58,8 @@ new_tree()
 		# Edits of the other tree that were never committed are not this one's.
 		tgit "$DIR" checkout -q -f --detach "$1"
 		tgit "$DIR" clean -q -f -d
-	elif [ -z "$LINUX" ] && [ -f "$KGIT/base.index" ] && [ -d "$BUILD/base.tmp" ]; then
-		kgit worktree add -q --no-checkout --detach "$DIR" refs/mmuml/base
+	elif [ -f "$KGIT/base.index" ] && [ -d "$BUILD/base.tmp" ] && [ "$(cat "$KGIT/base.commit")" = "$BASE" ]; then
+		kgit worktree add -q --no-checkout --detach "$DIR" "$BASE"
 		mv "$BUILD"/base.tmp/* "$BUILD"/base.tmp/.[a-z]* "$DIR"/
 		rm -rf "$BUILD/base.tmp"
 		mv "$KGIT/base.index" "$KGIT/worktrees/$NAME/index"
@@ -83,15 +99,18 @@ update_tree()
 write_stack()
 {
 	mkdir -p "$BUILD/stacks"
+	[ -n "$FROM" ] || FROM=$(sed -n 's/^from //p' "$STACK" 2>/dev/null || true)
 	{
 		echo "name $NAME"
 		echo "linux $([ -z "$LINUX" ] || realpath -- "$LINUX")"
 		echo "stack $S"
+		echo "kernel $(version_of "$BASE")"
 		echo "base $BASE"
 		echo "commit $1"
+		[ -z "$FROM" ] || echo "from $FROM"
+		grep '^left ' "$SCRATCH/record" || true
 	} > "$SCRATCH/stack"
-	# shellcheck disable=SC2086 # a list of paths without blanks
-	sha256sum $PATCHES > "$SCRATCH/sums"
+	sed -n 's/^commit [^ ]* //p' "$SCRATCH/record" | xargs -r sha256sum > "$SCRATCH/sums"
 	sed 's/^\([0-9a-f]*\)  /patch \1 /' "$SCRATCH/sums" >> "$SCRATCH/stack"
 	mv "$SCRATCH/stack" "$STACK"
 }

@@ -28,6 +28,7 @@ AT_ONCE=${AT_ONCE:-$((cpus < 4 ? cpus : 4))}
 . tests/kit/replay.sh
 . tests/kit/play.sh
 . tests/kit/stages.sh
+. tests/kit/kernels.sh
 . tests/kit/hosts.sh
 . tests/kit/gdb.sh
 . tests/kit/coverage.sh
@@ -37,7 +38,7 @@ AT_ONCE=${AT_ONCE:-$((cpus < 4 ? cpus : 4))}
 NAME=default
 OUT=build/trees/$NAME/build-fast
 GUEST=build/trees/$NAME/build-guest
-unset MAKEFLAGS MAKELEVEL MFLAGS T S A B LINUX PROFILE V CMD ATTACH OG SCRIPT GDB WHO BASE HTML JSON SINCE
+unset MAKEFLAGS MAKELEVEL MFLAGS T S A B LINUX KERNEL PROFILE V CMD ATTACH OG SCRIPT GDB WHO BASE HTML JSON SINCE
 unset PROFILE_ASKED EACH REPEAT NAME DIR MBOX README NOTE JOBS YES
 
 # Long and rare ones first: what is cheap fills the gaps.
@@ -48,6 +49,7 @@ all_cases()
 	gdb_cases
 	coverage_cases
 	stage_cases
+	kernel_cases
 	runner_cases
 	replay_cases
 	play_cases

@@ -118,7 +118,7 @@ series_are_whole()
 {
 	for s in uml-config/patches/series mm-changes/*/series; do
 		d=$(dirname "$s")
-		same "$(sed 's/#.*//; /^ *$/d' "$s" | sort)" "$(find "$d" -name "*.patch" -printf "%f\n" | sort)" "$s"
+		same "$(sed 's/#.*//; s/[[:space:]].*//; /^$/d' "$s" | sort)" "$(find "$d" -name "*.patch" -printf "%f\n" | sort)" "$s"
 	done
 }
 

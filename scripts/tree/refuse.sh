@@ -1,0 +1,72 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0
+# A patch of the user's that does not apply on BASE: which hunk of which file, and what is in the way. Sourced by scripts/tree.sh.
+
+# refuse PATCH LOG: name the patch, the file and the hunk, and stop.
+refuse()
+{
+	where=$(sed -n 's/^error: patch failed: //p' "$2" | head -n 1)
+	if [ -n "$where" ]; then
+		hunk=$(awk -v file="${where%:*}" -v line="${where##*:}" '
+			/^\+\+\+ / { n = 0; cur = $2; sub("^b/", "", cur) }
+			/^@@ / { n++; split($2, a, ","); if (cur == file && -a[1] == line) print n }' "$1" | head -n 1)
+		because="hunk ${hunk:-?} of ${where%:*} (line ${where##*:}) does not match the tree"
+	else
+		because=$(sed -n 's/^error: //p' "$2" | head -n 1)
+	fi
+	die "$EX_PATCH" "patch $1 does not apply" "$because$(rival "$1" "${where%:*}")" \
+	    "$(remedy "$1")"
+}
+
+# alone PATCH: whether its series applies, up to it, without the other changes of the stack.
+alone()
+{
+	index=$SCRATCH/alone
+	kit=$(record "$BASE" '' | sed -n 's/^top //p')
+	GIT_INDEX_FILE=$index kgit read-tree "$kit"
+	for q in $PATCHES; do
+		case $q in
+		"$1") GIT_INDEX_FILE=$index kgit apply --cached --check "$q" 2>/dev/null; return ;;
+		"$(dirname "$1")"/*) GIT_INDEX_FILE=$index kgit apply --cached --whitespace=nowarn "$q" 2>/dev/null || return 1 ;;
+		esac
+	done
+}
+
+# rival PATCH FILE: the other change of the stack that touches the file and is in the way, or the kernel that the series is
+# for.
+rival()
+{
+	for other in $PATCHES; do
+		case $other in
+		"$1") break ;;
+		"$(dirname "$1")"/*) continue ;;
+		esac
+		if ! grep -qxF "+++ b/$2" "$other" || ! alone "$1"; then
+			continue
+		fi
+		printf '; change %s conflicts with %s, which touches %s before it' "$(basename "$(dirname "$1")")" \
+			"$(basename "$(dirname "$other")")" "$2"
+		return 0
+	done
+	wants=$(sed -n '/^[0-9]/{p;q;}' "$(dirname "$1")/base" 2>/dev/null || true)
+	has=$(version_of "$BASE")
+	case " ${wants:-$has} " in
+	*" $has "*) ;;
+	*) printf '; the series is for %s, the tree is %s' "$wants" "$has" ;;
+	esac
+	commit=$(sed -n 's/^base-commit: //p' "$1" | head -n 1)
+	[ -z "$commit" ] || printf '; its base-commit %.12s is not this base' "$commit"
+}
+
+# What the change stands on and the stack lacks, or a look at the tree.
+remedy()
+{
+	dir=$(dirname "$1")
+	for c in $(sed '/^[#0-9]/d' "$dir/base" 2>/dev/null || true); do
+		if ! series_names | grep -qxF "$c"; then
+			echo "S=$c,${S:-$(basename "$dir")}  ($dir/base: it stands on $c)"
+			return 0
+		fi
+	done
+	echo "git -C $BUILD/trees/$NAME log --oneline -5"
+}
