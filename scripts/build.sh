@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Build the kernel of one tree and profile.
 # usage: scripts/build.sh TREE PROFILE   -> TREE/build-PROFILE/vmlinux
-#        scripts/build.sh TREE PROFILE --from TREE2   start from a copy of TREE2's build, if there is one and none here
 # Three ways to the same bytes: nothing changed (a look at the recorded inputs); only .c files changed
 # (build/short.sh: kbuild for their directories and the link); all of kbuild.
 set -eu
@@ -140,10 +139,4 @@ build()
 	echo "$key" > "$out/.build.key"
 }
 
-if [ "${3-}" = --from ]; then
-	if [ ! -f "$out/.config.key" ] && [ -f "$4/build-$profile/.build.key" ] && [ "$4" != "$tree" ]; then
-		scripts/build/clone.sh "$4" "$tree" "build-$profile"
-	fi
-	exit 0
-fi
 one_at_a_time "build-$profile" build

@@ -10,12 +10,16 @@ set -eu
 
 use "$1" what resolve
 stack=$(ask "$2") tree=$(ask "tree.$2") profile=$(ask profile)
+S=$stack scripts/fetch.sh
+# Of another kernel nothing can be copied.
 if [ "$2" = base ]; then
 	from=$(donor "build-$profile/.build.key")
-else
+elif [ "$(kernel_of "$(ask base)")" = "$(kernel_of "$stack")" ]; then
 	from=$(ask tree.base)
+else
+	from=
 fi
-S=$stack FROM=$(basename "$from") scripts/tree.sh
-scripts/build.sh "$tree" "$profile" --from "$from"
+S=$stack FROM=${from##*/} scripts/tree.sh
+[ -z "$from" ] || scripts/build/start.sh "$tree" "$profile" "$from"
 scripts/config.sh "$tree" "$profile"
 scripts/build.sh "$tree" "$profile"

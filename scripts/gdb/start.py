@@ -32,6 +32,10 @@ gdb.execute("handle SIGINT stop print nopass", to_string=True)
 gdb.execute("handle SIGTRAP stop print nopass", to_string=True)
 gdb.execute("handle SIGABRT SIGSEGV nostop noprint pass", to_string=True)
 
+# What scripts/cc.sh calls the build directory.
+if gdb.current_progspace().filename:
+    gdb.execute("set substitute-path /mmuml/build " + os.path.dirname(os.path.realpath(gdb.current_progspace().filename)))
+
 from mmkit import session	# noqa: E402 (after sys.path)
 
 session.main()
