@@ -147,6 +147,7 @@ struct compare {
 	const char *name;		/* of the change */
 	char *dir;			/* out/runs/...-compare */
 	bool verbose, json;
+	bool kernels;			/* the sides are two kernels: what only one has is no loss */
 	bool step;			/* one patch of the change that expect is about: its relations can wait */
 	double started;
 	const char *idle;		/* loud: why the comparison can show nothing, NULL if it can */

@@ -11,7 +11,7 @@ base=$(ask tree.base)
 from=$(donor build-guest/tests.list)
 tree=$base
 # Another tree's will do if it has the same harness; if not, they are a start.
-if [ "$from" != "$base" ] && [ -f "$from/build-guest/tests.list" ]; then
+if [ -n "$from" ] && [ "$from" != "$base" ] && [ -f "$from/build-guest/tests.list" ]; then
 	head=$(tgit "$base" rev-parse HEAD)
 	if tgit "$from" diff --quiet "$head" -- tools/testing/selftests/kselftest.h \
 		tools/testing/selftests/kselftest_harness.h include/uapi arch/x86/include/uapi; then

@@ -16,10 +16,12 @@
 #   report.sh  report.dir         the directory of the report; exit code of the comparison
 # A function whose status is asked for (f || ..., if f) runs without "set -e" to its end: ask processes, not functions.
 
+. scripts/lib/kernels.sh
+
 S=${S-} A=${A-} B=${B-} T=${T-} LINUX=${LINUX-} EACH=${EACH-} REPEAT=${REPEAT:-1} V=${V-} JSON=${JSON-} README=${README-}
-SEED=${SEED:-1} APPEND=${APPEND-} PROFILE_ASKED=${PROFILE_ASKED-} STARTED=${STARTED:-0}
+KERNEL=${KERNEL-} SEED=${SEED:-1} APPEND=${APPEND-} PROFILE_ASKED=${PROFILE_ASKED-} STARTED=${STARTED:-0}
 MEM=${MEM-} SCALE=${SCALE-}
-export S A B T LINUX EACH REPEAT V JSON README SEED APPEND PROFILE_ASKED STARTED MEM SCALE
+export S A B T LINUX KERNEL EACH REPEAT V JSON README SEED APPEND PROFILE_ASKED STARTED MEM SCALE
 
 # use DIR FILE STAGE: this stage works in DIR, as WORK/asked says, on FILE, which STAGE makes.
 use()
@@ -44,9 +46,19 @@ tree_of()
 	echo "$BUILD/trees/$tree_name"
 }
 
+# kernel_of STACK: the supported kernel below it; empty for this build's own, and for a tree of the user's.
+kernel_of()
+{
+	k=$(S=$1 kernel_asked)
+	[ "$k" = "$(kernel_here)" ] || echo "$k"
+}
+
 # donor FILE: the tree to copy a new one from: that of the same LINUX=, else one of the kit's own, the first that has FILE.
+# Nothing for a side on another kernel than this build's own.
 donor()
 {
+	base_kernel=$(kernel_of "$(ask base)")
+	[ -z "$base_kernel" ] || return 0
 	first=$(tree_of '')
 	for tree in "$first" "$BUILD/trees/default" "$BUILD/trees/none"; do
 		[ ! -f "$tree/$1" ] || { echo "$tree"; return 0; }

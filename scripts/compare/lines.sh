@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Stage of make compare: which files and lines differ, and where the code of those lines begins in the two kernels.
 # usage: scripts/compare/lines.sh WORK/N   -> WORK/N/files, idle, diff, lines.base, lines.changed, code.base, code.changed
-# code.SIDE is empty where nothing can be told: under valgrind, whose translation never meets a breakpoint, and for a change
-# that is too large to be looked at line by line.
+# code.SIDE is empty where nothing can be told: under valgrind, whose translation never meets a breakpoint, for a change
+# that is too large to be looked at line by line, and for two kernels.
 set -eu
 . scripts/lib/kit.sh
 . scripts/compare/lib.sh
@@ -65,6 +65,12 @@ out=build-$profile
 for tree in "$base" "$changed"; do
 	[ -f "$tree/$out/.inputs" ] || die $EX_USAGE "$tree/$out is not built" "it has no .inputs" "scripts/compare/side.sh $dir base"
 done
+if [ "$(kernel_of "$(ask base)")" != "$(kernel_of "$(ask changed)")" ]; then
+	for f in files idle diff lines.base lines.changed code.base code.changed; do
+		: > "$dir/$f"
+	done
+	exit 0
+fi
 head=$(tgit "$base" rev-parse HEAD)
 tgit "$changed" diff --name-only "$head" > "$dir/files"
 [ -s "$dir/files" ] || die $EX_USAGE "the two sides of $(ask name) are the same" \

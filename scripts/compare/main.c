@@ -14,6 +14,7 @@ static const char usage[] =
 "  --base-build DIR, --changed-build DIR where vmlinux and the compiler's warnings are\n"
 "  --expect FILE         relations to check\n"
 "  --step                one patch of the change: only what --expect promises to break may break, relations can wait\n"
+"  --kernels             the sides are two kernels: a test that only one can run is no loss\n"
 "  --idle WHY            the comparison can show nothing: say so, exit 4\n"
 "  --ran N/M             N of M changed lines ran (coverage); 0 is a verdict of its own, exit 4\n"
 "  --json                print report.json instead of the text    --verbose   all tests and counters\n"
@@ -23,14 +24,15 @@ static const char usage[] =
 
 enum {
 	OPT_BASE = 256, OPT_CHANGED, OPT_NAME, OPT_BASE_STACK, OPT_CHANGED_STACK, OPT_BASE_BUILD, OPT_CHANGED_BUILD,
-	OPT_EXPECT, OPT_STEP, OPT_IDLE, OPT_RAN, OPT_JSON, OPT_VERBOSE, OPT_PRINT, OPT_STARTED, OPT_NOTE, OPT_HELP,
+	OPT_EXPECT, OPT_STEP, OPT_KERNELS, OPT_IDLE, OPT_RAN, OPT_JSON, OPT_VERBOSE, OPT_PRINT, OPT_STARTED, OPT_NOTE, OPT_HELP,
 };
 
 static const struct option longopts[] = {
 	{ "base", 1, NULL, OPT_BASE }, { "changed", 1, NULL, OPT_CHANGED }, { "name", 1, NULL, OPT_NAME },
 	{ "base-stack", 1, NULL, OPT_BASE_STACK }, { "changed-stack", 1, NULL, OPT_CHANGED_STACK },
 	{ "base-build", 1, NULL, OPT_BASE_BUILD }, { "changed-build", 1, NULL, OPT_CHANGED_BUILD },
-	{ "expect", 1, NULL, OPT_EXPECT }, { "step", 0, NULL, OPT_STEP }, { "idle", 1, NULL, OPT_IDLE }, { "ran", 1, NULL, OPT_RAN },
+	{ "expect", 1, NULL, OPT_EXPECT }, { "step", 0, NULL, OPT_STEP },
+	{ "kernels", 0, NULL, OPT_KERNELS }, { "idle", 1, NULL, OPT_IDLE }, { "ran", 1, NULL, OPT_RAN },
 	{ "json", 0, NULL, OPT_JSON }, { "verbose", 0, NULL, OPT_VERBOSE }, { "print", 0, NULL, OPT_PRINT },
 	{ "started", 1, NULL, OPT_STARTED }, { "note", 1, NULL, OPT_NOTE }, { "help", 0, NULL, OPT_HELP }, { 0 },
 };
@@ -50,6 +52,7 @@ static void set(struct compare *c, int opt, const char *arg)
 	case OPT_CHANGED_BUILD: c->side[CHANGED].build = arg; break;
 	case OPT_EXPECT: expect_path = arg; break;
 	case OPT_STEP: c->step = true; break;
+	case OPT_KERNELS: c->kernels = true; break;
 	case OPT_IDLE: c->idle = *arg ? arg : NULL; break;
 	case OPT_RAN:
 		if (sscanf(arg, "%ld/%ld", &c->lines_ran, &c->lines_all) != 2)

@@ -62,6 +62,8 @@ sides()
 			die $EX_USAGE "A= and B= go together" "" "make compare A=none B=default"
 		fi
 		STACK_A=$A STACK_B=$B NAME="$A..$B"
+		# Of two kernels there is a choice of what to look at.
+		[ -n "$T" ] || [ "$(kernel_of "$A")" = "$(kernel_of "$B")" ] || EXPECT=uml-config/kernels/expect
 		return 0
 	fi
 	case $S in
@@ -155,7 +157,7 @@ case $REPEAT in
 *[!0-9]* | 0*) die $EX_USAGE "REPEAT=$REPEAT is no number of runs" "" "make compare REPEAT=5" ;;
 esac
 mkdir -p "$work"
-printf '%s\n' "T $T" "LINUX $LINUX" "REPEAT $REPEAT" "SEED $SEED" "APPEND $APPEND" "MEM $MEM" "SCALE $SCALE" \
+printf '%s\n' "T $T" "LINUX $LINUX" "KERNEL $KERNEL" "REPEAT $REPEAT" "SEED $SEED" "APPEND $APPEND" "MEM $MEM" "SCALE $SCALE" \
 	"PROFILE_ASKED $PROFILE_ASKED" "V $V" "JSON $JSON" "README $README" > "$work/asked"
 if [ -z "$S$A$B" ]; then
 	plan_all > "$work/plan.tmp"

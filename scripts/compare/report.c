@@ -12,7 +12,7 @@
 #define LOG_LINES	20
 
 struct tally {
-	int same, fixed, broken, fresh, promised, pass, skip;
+	int same, fixed, broken, fresh, promised, one_only, pass, skip;
 	int relations, failed;
 };
 
@@ -31,9 +31,12 @@ bool status_passed(const char *status)
 	return status && !strcmp(status, "PASS");
 }
 
-/* What became of a test. A pass that is a skip now is a loss too: nothing shows the effect any more. */
-static const char *verdict(const char *base, const char *changed)
+/* What became of a test. A pass that is a skip now is a loss too: nothing shows the effect any more; but of two kernels, one has
+ * what the other has not. */
+static const char *verdict(const char *base, const char *changed, bool kernels)
 {
+	if (kernels && !bad(base) && !bad(changed) && status_passed(base) != status_passed(changed))
+		return "one only";
 	if (status_passed(base))
 		return status_passed(changed) ? "same" : "BROKEN";
 	if (status_passed(changed))
@@ -95,7 +98,7 @@ static void report_tests(const struct compare *c, json_t *names, struct tally *n
 
 		for (int s = 0; s < 2; s++)
 			status[s] = side_status(&c->side[s], name, &why[s]);
-		what = verdict(status[BASE], status[CHANGED]);
+		what = verdict(status[BASE], status[CHANGED], c->kernels);
 		if (!strcmp(what, "BROKEN") && expect_broken(c->expect, name)) {
 			what = "promised";
 			n->promised++;
@@ -104,6 +107,7 @@ static void report_tests(const struct compare *c, json_t *names, struct tally *n
 		n->fixed += !strcmp(what, "FIXED");
 		n->broken += !strcmp(what, "BROKEN");
 		n->fresh += !strcmp(what, "new");
+		n->one_only += !strcmp(what, "one only");
 		n->pass += status_passed(status[CHANGED]);
 		n->skip += status[CHANGED] && !strcmp(status[CHANGED], "SKIP");
 		json_array_append_new(out, json_pack("{s:s, s:s?, s:s?, s:s, s:s?, s:s?}", "name", name, "base", status[BASE],
@@ -118,6 +122,8 @@ static void report_tests(const struct compare *c, json_t *names, struct tally *n
 		   n->fresh, n->same);
 	if (n->promised)
 		buf_printf(b, ", %d broken as promised", n->promised);
+	if (n->one_only)
+		buf_printf(b, ", %d on one kernel only", n->one_only);
 	buf_printf(b, " (%d pass, %d skip)\n", n->pass, n->skip);
 }
 
@@ -160,6 +166,12 @@ static void report_logs(const struct compare *c, struct buf *b, json_t *out)
 
 	log_new(&c->side[BASE], &c->side[CHANGED], &gone, &n_gone);
 	log_new(&c->side[CHANGED], &c->side[BASE], &come, &n_come);
+	if (c->kernels) {
+		buf_printf(b, "\nKernel log: reports (WARN, KASAN, lockdep, ...) base %d, changed %d\n", reports[BASE], reports[CHANGED]);
+		buf_free(&gone);
+		buf_free(&come);
+		return;
+	}
 	buf_printf(b, "\nKernel log: reports (WARN, KASAN, lockdep, ...) base %d, changed %d; lines only in one: %d, %d\n",
 		   reports[BASE], reports[CHANGED], n_gone, n_come);
 	add_log(b, '-', gone.s);
@@ -338,7 +350,8 @@ static void report_head(const struct compare *c, struct buf *b, json_t *out)
 					      json_string(c->side[s].dirs[r]));
 	}
 	json_array_foreach(added, i, p)
-		buf_printf(b, "           + %.65s\n", json_string_value(p));
+		if (!c->kernels)
+			buf_printf(b, "           + %.65s\n", json_string_value(p));
 	buf_printf(b, "  profile %s, tests %s, seed %s\n  %s\n", of_manifest(&c->side[BASE], "profile"),
 		   *of_manifest(&c->side[BASE], "tests") ? of_manifest(&c->side[BASE], "tests") : "(all)",
 		   of_manifest(&c->side[BASE], "seed"), of_manifest(&c->side[BASE], "compiler"));

@@ -32,13 +32,13 @@ ran()
 	[ $all = 0 ] || echo "$n/$all"
 }
 
-# into_readme FILE TABLE: between the marks.
+# into_readme FILE TABLE: between the marks; of those for two stacks, where they stand.
 into_readme()
 {
-	awk -v table="$2" '
+	awk -v table="$2" -v sides="A=$(ask base) B=$(ask changed) " '
 	/^<!-- end of table -->$/ { skip = 0 }
 	!skip { print }
-	/^<!-- table: .* -->$/ { skip = 1; while ((got = (getline line < table)) > 0) print line; if (got < 0) exit 1 }' \
+	/^<!-- table: .* -->$/ && (!/ A=/ || index($0, sides)) { skip = 1; while ((got = (getline line < table)) > 0) print line; if (got < 0) exit 1 }' \
 		"$1" > "$dir/readme" || die $EX_HOST "no table of values in $1" "$2 cannot be read" "scripts/compare/report.sh $dir"
 	cat "$dir/readme" > "$1" || die $EX_HOST "$1 cannot be written" "" "ls -l $1"
 }
@@ -54,9 +54,11 @@ for side in base changed; do
 	done < "$dir/runs.$side"
 	set -- "$@" "--$side-stack" "$(ask "$side")" "--$side-build" "$(ask "tree.$side")/build-$profile"
 done
-lines=$(ran) idle=$(cat "$dir/idle") code=0
+lines=$(ran) idle=$(cat "$dir/idle") code=0 kernels=
+[ "$(kernel_of "$(ask base)")" = "$(kernel_of "$(ask changed)")" ] || kernels=1
 rm -f "$dir/report.dir"
 "$BUILD/host/mmuml-compare" "$@" --name "$(ask name)" --started "$STARTED" ${expect:+--expect "$expect"} ${step:+--step} \
+	${kernels:+--kernels} \
 	${idle:+--idle "$idle"} ${lines:+--ran "$lines"} ${JSON:+--json} ${V:+--verbose} --note "$dir/report.dir" || code=$?
 if [ -n "$README" ] && [ -z "$step" ] && [ $code = 0 ] && [ -n "$expect" ]; then
 	report=$(cat "$dir/report.dir")

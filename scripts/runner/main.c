@@ -95,6 +95,17 @@ static void choose_jobs(struct options *o, const struct plan *plan)
 	free(why);
 }
 
+/* A kernel for one CPU would take no notice of a second: what should race would not. */
+static void check_cpus(const struct options *o)
+{
+	char *config = o->cpus > 1 ? kconfig_read(o, NULL) : NULL;
+
+	if (config && !kconfig_has(config, "SMP"))
+		die(EX_USAGE, "make list  (another KERNEL= or LINUX=)", xasprintf("%s has no CONFIG_SMP=y", kconfig_path(o)),
+		    "%ld CPUs are not to be had of this kernel", o->cpus);
+	free(config);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
@@ -122,6 +133,7 @@ int main(int argc, char **argv)
 		return shell(&o);
 	}
 	select_tests(&o, &plan, &all);
+	check_cpus(&o);
 	if (o.tool->check)
 		o.tool->check(&o);
 	host_check(o.mem_mb);

@@ -171,15 +171,12 @@ static json_t *arguments(const struct options *o)
 
 static void write_manifest(const struct options *o, const struct verdict *v, const char *dir)
 {
-	char *at = xasprintf("%s", o->kernel), *slash = strrchr(at, '/'), *path, *config, *compiler, *text;
+	char *config, *compiler, *text;
 	struct utsname host;
 	size_t len = 0;
 	json_t *j;
 
-	if (slash)
-		*slash = '\0';
-	path = xasprintf("%s/.config", slash ? at : ".");
-	config = read_whole(path, &len);
+	config = kconfig_read(o, &len);
 	compiler = compiler_of(config);
 	uname(&host);
 	j = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:f, s:o, s:s, s:s}",
@@ -198,8 +195,6 @@ static void write_manifest(const struct options *o, const struct verdict *v, con
 	free(text);
 	free(config);
 	free(compiler);
-	free(path);
-	free(at);
 }
 
 /* A hard link costs nothing until the next build replaces the file; another file system needs a copy. */

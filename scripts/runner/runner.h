@@ -80,6 +80,15 @@ void guest_kill(struct guest *g, const char *dir);
 /* waitpid() without blocking; true once it is gone. */
 bool guest_poll(struct guest *g);
 
+/* ---- kconfig.c: the .config beside a kernel ---- */
+
+/* Its path, malloc'ed. */
+char *kconfig_path(const struct options *o);
+/* Its text and, unless NULL, its length; NULL if it cannot be read. */
+char *kconfig_read(const struct options *o, size_t *len);
+/* Whether CONFIG_@option is y in this text, which may be NULL. */
+bool kconfig_has(const char *config, const char *option);
+
 /* ---- gdb.c: gdb around a kernel ---- */
 
 /* Note the state of the terminal before a gdb gets it; @back: take it back as it was. */

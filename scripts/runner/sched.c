@@ -316,30 +316,20 @@ static void learn_symbol(void *arg, const char *key, const char *text)
 /* The questions to the guest's detectors that this kernel has: text of ARMED_FILE, and settings of the record. */
 static void ask_detectors(struct run *r)
 {
-	char *dir = xasprintf("%s", r->opt->kernel), *slash = strrchr(dir, '/'), *path, *config, *want;
+	char *config = kconfig_read(r->opt, NULL);
 	struct buf b = { 0 };
 
-	if (slash)
-		*slash = '\0';
-	path = xasprintf("%s/.config", slash ? dir : ".");
-	config = read_whole(path, NULL);
 	for (int i = 0; i < n_detectors; i++) {
 		const struct detector *d = &detectors[i];
 
-		if (!d->option || !d->armed_key)
+		if (!d->option || !d->armed_key || !kconfig_has(config, d->option))
 			continue;
-		want = xasprintf("\nCONFIG_%s=y\n", d->option);
-		if (config && strstr(config, want)) {
-			if (d->armed_file)
-				buf_printf(&b, "%s\t%s\t%s\n", d->name, d->armed_file, d->armed_key);
-			run_emitf(r, EV_SET, 0, "ask %s", d->name);
-		}
-		free(want);
+		if (d->armed_file)
+			buf_printf(&b, "%s\t%s\t%s\n", d->name, d->armed_file, d->armed_key);
+		run_emitf(r, EV_SET, 0, "ask %s", d->name);
 	}
 	r->armed = b.s ? b.s : xasprintf("%s", "");
 	free(config);
-	free(path);
-	free(dir);
 }
 
 static void record_settings(struct run *r, const struct plan *plan)

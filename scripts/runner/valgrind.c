@@ -38,7 +38,7 @@ static int version(void)
 
 static void check(const struct options *o)
 {
-	char *dir = xasprintf("%s", o->kernel), *slash = strrchr(dir, '/'), *path, *config;
+	char *config = kconfig_read(o, NULL), *path;
 	int v = version();
 
 	if (!v)
@@ -46,19 +46,13 @@ static void check(const struct options *o)
 	if (v < OLDEST)
 		die(EX_HOST, "a valgrind from 3.19 on in PATH, or VALGRIND=/path/to/valgrind", NULL,
 		    "valgrind %d.%d is too old", v / 100, v % 100);
-	if (slash)
-		*slash = '\0';
-	path = xasprintf("%s/.config", slash ? dir : ".");
-	config = read_whole(path, NULL);
-	if (!config || !strstr(config, "\nCONFIG_UML_VALGRIND=y"))
-		die(EX_HOST, "make memcheck, or make run PROFILE=valgrind", xasprintf("%s has no CONFIG_UML_VALGRIND=y", path),
+	if (!kconfig_has(config, "UML_VALGRIND"))
+		die(EX_HOST, "make memcheck, or make run PROFILE=valgrind", xasprintf("%s has no CONFIG_UML_VALGRIND=y", kconfig_path(o)),
 		    "the kernel %s cannot run under valgrind", o->kernel);
 	if (o->append && strstr(o->append, "slab_debug"))
 		die(EX_USAGE, "leave slab_debug out of APPEND=", "SLUB's own checks read what memcheck guards: each is a report",
 		    "slab_debug and valgrind do not go together");
 	free(config);
-	free(path);
-	free(dir);
 	if (o->tool == &tool_memcheck)
 		return;
 	path = beside_self(KCALLS_DIR "/kcalls-amd64-linux");
