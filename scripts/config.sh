@@ -158,12 +158,13 @@ up_to_date()
 	[ -f "$out/.config" ] && [ "$(cat "$out/.config.key" 2>/dev/null)" = "$key $(kconfig_files)" ]
 }
 
-# The kernel release says which fragments are in it.
+# The kernel release says which fragments are in it: those of which something is asked of this kernel.
 localversion()
 {
 	printf -- '-mmuml'
-	# shellcheck disable=SC2086 # a list of paths without blanks
-	sed -n 's/^# TAG: /-/p' $files | tr -d '\n'
+	for f in $files; do
+		! grep -qF " $f:" "$tmp/settings" || sed -n 's/^# TAG: /-/p' "$f"
+	done | tr -d '\n'
 }
 
 make_config()

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # What works on which supported kernel, tried: each verb once, and the suite.
-# usage: scripts/kernels.sh [KERNEL...]      print the tables (Markdown); all kernels without an argument
+# usage: scripts/kernels.sh [KERNEL...]      print the tables (Markdown); all kernels without an argument; VERBS="run gdb": only these
 #        scripts/kernels.sh --readme         put them into uml-config/README.md
 # What is not built yet is built: from nothing this takes an hour. Output of the verbs: build/kernels/KERNEL.VERB
 set -eu
 . scripts/lib/kit.sh
 . scripts/lib/kernels.sh
 
-VERBS="run debug coverage gdb rmap-graph interleave shell compare memcheck profile"
+VERBS=${VERBS:-run gdb rmap-graph interleave shell compare coverage memcheck profile debug}
 LOGS=$BUILD/kernels
 
 # tried KERNEL VERB: that verb, as briefly as it shows that it works.

@@ -9,6 +9,7 @@
 #   there PATH              the tree has it already
 #   left NAME WHY           a topic of the kit, or a change of the default stack, that is not in this tree
 #   top ID                  the last commit
+#   incomplete              something was left out for want of a kernel to merge it with; such a record is not kept
 # A record is kept under a key over everything that it came from: refs/mmuml/record/KEY, with refs/mmuml/stack/KEY for the
 # commits in it.
 
@@ -178,10 +179,11 @@ stack_patches_on()
 # record BASE PATCHES: what became of the kit's patches and of these on BASE; made where it is not known yet.
 record()
 {
+	# The paths are part of the key: they stand in the record.
 	# shellcheck disable=SC2046,SC2086 # lists of paths without blanks
 	sums=$(sha256sum uml-config/patches/series $(series_forms uml-config/patches/series) $2) ||
 		die "$EX_PATCH" "a patch of the stack cannot be read" "" "scripts/tree.sh --patches"
-	key=$( { echo "$1"; echo "$sums" | cut -d' ' -f1; } | sha256sum | cut -c1-40)
+	key=$( { echo "$1"; echo "$sums"; } | sha256sum | cut -c1-40)
 	if kgit cat-file blob "refs/mmuml/record/$key" 2>/dev/null; then
 		return 0
 	fi
@@ -191,10 +193,19 @@ record()
 		SCRATCH=$(mktemp -d "$SCRATCH/record.XXXXXX")
 		RECORD=$SCRATCH/record
 		: > "$RECORD"
-		at "$BASE"
-		kit_patches
-		stack_patches_on "$2"
+		if [ -z "$2" ]; then
+			at "$BASE"
+			kit_patches
+		else
+			record "$BASE" '' > "$SCRATCH/kit" || exit $?
+			sed '/^top /d' "$SCRATCH/kit" > "$RECORD"
+			! grep -qx incomplete "$SCRATCH/kit" || INCOMPLETE=1
+			at "$(sed -n 's/^top //p' "$SCRATCH/kit")"
+			stack_patches_on "$2"
+		fi
+		sed -i '/^incomplete$/d' "$RECORD"
 		echo "top $TOP_COMMIT" >> "$RECORD"
+		[ -z "$INCOMPLETE" ] || echo incomplete >> "$RECORD"
 		kgit update-ref "refs/mmuml/stack/$KEY" "$TOP_COMMIT" || exit "$EX_HOST"
 		# What was left out for want of an ancestor is tried again the next time.
 		if [ -z "$INCOMPLETE" ]; then
