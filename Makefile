@@ -131,8 +131,9 @@ kernel: config host
 host: deps
 	@$(MAKE) $(PARALLEL) -s -C scripts OUT=$(abspath $(BUILD))/host CC=gcc
 
+# One at a time: two runs of one checkout would make the same files.
 guest: config
-	@$(MAKE) $(PARALLEL) -s -C tests TREE=$(abspath $(TREE)) CC=gcc
+	+@flock $(BUILD)/build-guest.lock $(MAKE) $(PARALLEL) -s -C tests TREE=$(abspath $(TREE)) CC=gcc
 
 build: kernel host guest
 
