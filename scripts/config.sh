@@ -194,7 +194,7 @@ make_config()
 }
 
 files=$(fragments "$@")
-version=$(version_number "$(sed -n 's/^\(VERSION\|PATCHLEVEL\) = //p' "$tree/Makefile" | head -n 2 | paste -sd.)")
+version=$(tree_version "$tree")
 in_tree
 # shellcheck disable=SC2086
 key=$({ cat $files "$@"; echo "${CC-} ${LLVM-} $version"; } | sha256sum | cut -c1-40)

@@ -55,19 +55,23 @@ cell()
 	fi
 }
 
-# suite KERNEL VERB: "1007 pass, 1 skip" of the run that the log ends with; "FAIL" with how many where some do.
+# run_of KERNEL VERB: the run directory that the log ends with.
+run_of()
+{
+	sed -n 's/^mmuml: .* -> //p' "$LOGS/$1.$2" | tail -n 1
+}
+
+# suite KERNEL VERB: "1007 pass, 1 skip, 0 fail".
 suite()
 {
-	dir=$(sed -n 's/^mmuml: .* -> //p' "$LOGS/$1.$2" | tail -n 1)
 	jq -r '.summary | (.fail + .crash + .timeout + .notrun) as $bad | "\(.pass) pass, \(.skip) skip, \($bad) fail"' \
-		"$dir/results.json" 2>/dev/null || echo "no result"
+		"$(run_of "$1" "$2")/results.json" 2>/dev/null || echo "no result"
 }
 
 # skips KERNEL: why tests are skipped under fast, "59 MADV_GUARD_INSTALL", commas between.
 skips()
 {
-	dir=$(sed -n 's/^mmuml: .* -> //p' "$LOGS/$1.run" | tail -n 1)
-	jq -r '.tests[] | select(.status == "SKIP") | .reason' "$dir/results.json" 2>/dev/null | sed 's/^needs //' | sort | uniq -c |
+	jq -r '.tests[] | select(.status == "SKIP") | .reason' "$(run_of "$1" run)/results.json" 2>/dev/null | sed 's/^needs //' | sort | uniq -c |
 		sort -rn | sed 's/^ *//' | paste -sd, | sed 's/,/, /g'
 }
 

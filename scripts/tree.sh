@@ -76,9 +76,10 @@ say_left()
 		say '' "$why"
 	done
 	case ,${S:-default}, in *,default,*) ;; *) return 0 ;; esac
+	kernel=$(version_of "$BASE")
 	sed '/^#/d; /^$/d' mm-changes/series | while read -r change; do
-		! not_for "$change" "$(base_version)" ||
-			say LEFT "change $change: it has no form for Linux $(version_of "$BASE") (mm-changes/$change/base)"
+		! not_for "$change" "$(version_number "$kernel")" ||
+			say LEFT "change $change: it has no form for Linux $kernel (mm-changes/$change/base)"
 	done
 }
 

@@ -43,6 +43,12 @@ version_number()
 	echo "$1" | awk -F'[^0-9]+' '{ print $1 * 1000 + $2 }'
 }
 
+# tree_version DIR: the number of the version that a kernel tree's Makefile states.
+tree_version()
+{
+	version_number "$(sed -n 's/^\(VERSION\|PATCHLEVEL\) = //p' "$1/Makefile" 2>/dev/null | head -n 2 | paste -sd.)"
+}
+
 # version_of COMMIT: the kernel version that the Makefile of a commit states.
 version_of()
 {

@@ -128,13 +128,12 @@ kit_patches()
 # too_old TOPIC: out, if it says since when it is.
 too_old()
 {
-	since=$(awk -v topic="$1" '/^# topic / { here = $3 == topic ":" } here && sub(/^# since /, "") { print; exit }' "$series")
-	[ -n "$since" ] || return 0
-	[ "$VERSION" -ge "$(version_number "${since%%:*}")" ] || leave "$1" "before Linux ${since%%:*}, ${since#*: }"
+	since=$(topic_says "$series" "$1" since)
+	[ -z "$since" ] || [ "$VERSION" -ge "$(version_number "$since")" ] || leave "$1" "before Linux $since"
 }
 
-# fits FORMS: one of them as it is, or the most special one that can be merged, or over lines that only have other blanks; else 1, with what
-# the merge said in $SCRATCH/log.merge.
+# fits FORMS: one of them as it is, or the most special one that can be merged, or over lines that only have other blanks; else
+# 1, with what the merge said in $SCRATCH/log.merge.
 fits()
 {
 	for form in $1; do
@@ -153,7 +152,7 @@ leave()
 	if [ "$TOP_COMMIT" != "$before" ]; then
 		at "$before"
 	fi
-	awk -v keep="$before" -v base="$BASE" '
+	awk -v keep="$before" '
 		{ line[NR] = $0 } $1 == "commit" && $2 == keep { last = NR }
 		END { for (i = 1; i <= NR; i++) if (i <= last || line[i] ~ /^left /) print line[i] }' "$RECORD" > "$RECORD.new"
 	mv "$RECORD.new" "$RECORD"

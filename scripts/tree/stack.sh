@@ -98,7 +98,7 @@ base_version()
 	if [ -n "${BASE-}" ]; then
 		version_number "$(version_of "$BASE")"
 	elif [ -n "$LINUX" ]; then
-		version_number "$(sed -n 's/^\(VERSION\|PATCHLEVEL\) = //p' "$LINUX/Makefile" 2>/dev/null | head -n 2 | paste -sd.)"
+		tree_version "$LINUX"
 	else
 		here=$(kernel_asked) || exit $?
 		[ -n "$here" ] || here=$(kernel_here)

@@ -32,9 +32,11 @@ copy_tree()
 # copy gains nothing.
 near_tree()
 {
+	# A tree once, however many profiles of it are built.
 	for k in "$BUILD"/trees/*/build-*/.build.key; do
 		k=${k%/build-*}
-		k=${k##*/}
+		echo "${k##*/}"
+	done | sort -u | while read -r k; do
 		head=$(kgit rev-parse -q --verify "refs/mmuml/tree/$k" || true)
 		if [ -z "$head" ] || [ ! -f "$KGIT/worktrees/$k/mmuml-ready" ]; then
 			continue
