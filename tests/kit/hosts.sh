@@ -239,7 +239,7 @@ on_a_terminal()
 	ended=0
 	: > "$CHECK/terminal"
 	{ type_when_asked "$1"; sleep 0.5; } | env PATH="$CHECK/bin" BUILD="$CHECK/doctor" ${3+"$3"} \
-		script -qfec "scripts/doctor.sh --install" "$CHECK/terminal" > /dev/null || ended=$?
+		script -qfec "exec scripts/doctor.sh --install" "$CHECK/terminal" > /dev/null || ended=$?
 	tr -d '\r' < "$CHECK/terminal" > "$CHECK/got"
 	[ "$ended" = "$2" ] || { cat "$CHECK/got"; echo "exit $ended instead of $2"; return 1; }
 }
