@@ -76,23 +76,38 @@ ancestor()
 	fi
 }
 
-# merged PATCH STACK: by three-way merge, with the kernel that the patch was written on as the common ancestor, where it
-# stands behind STACK; 1 with the cause in $SCRATCH/log.
-merged()
+# behind PATCH STACK KERNEL: the commit of PATCH on that kernel, behind STACK; nothing where there is none, with the cause in
+# $SCRATCH/gone if there is no such kernel.
+behind()
 {
-	on=$(written_on "$1")
-	below=$(ancestor "$on") 3>&2 || exit $?
+	below=$(ancestor "$3")
 	if [ -z "$below" ]; then
-		echo "error: and Linux $on, to merge it with, is not to be had: $(sed -n 's/^  because: //p' "$SCRATCH/fetch.log" | head -n 1)" > "$SCRATCH/log"
-		INCOMPLETE=1
-		return 1
+		echo "error: and Linux $3, to merge it with, is not to be had: $(sed -n 's/^  because: //p' "$SCRATCH/fetch.log" | head -n 1)" > "$SCRATCH/gone"
+		return 0
 	fi
-	[ "$below" != "$BASE" ] || return 1
+	[ "$below" != "$BASE" ] || return 0
 	# A stack that does not go on that kernel is no ancestor.
 	there=$([ -z "$2" ] || series_patches "$(version_number "$(version_of "$below")")") || exit $?
-	record "$below" "$there" > "$SCRATCH/theirs" 2>/dev/null || return 1
-	theirs=$(sed -n "s|^commit \([0-9a-f]*\) $1\$|\1|p" "$SCRATCH/theirs")
-	[ -n "$theirs" ] || return 1
+	record "$below" "$there" > "$SCRATCH/theirs" 2>/dev/null || return 0
+	sed -n "s|^commit \([0-9a-f]*\) $1\$|\1|p" "$SCRATCH/theirs"
+}
+
+# merged PATCH STACK: by three-way merge. The common ancestor is this build's own kernel if the patch is in its tree, or else
+# the one that the patch was written on, where it stands behind STACK; 1 with the cause in $SCRATCH/log.
+merged()
+{
+	on=$(kernel_here) theirs=
+	[ -z "$on" ] || theirs=$(behind "$1" "$2" "$on" 3>&2) || exit $?
+	if [ -z "$theirs" ]; then
+		rm -f "$SCRATCH/gone"
+		on=$(written_on "$1")
+		theirs=$(behind "$1" "$2" "$on" 3>&2) || exit $?
+		if [ -s "$SCRATCH/gone" ]; then
+			mv "$SCRATCH/gone" "$SCRATCH/log"
+			INCOMPLETE=1
+		fi
+		[ -n "$theirs" ] || return 1
+	fi
 	# git finds the ancestor by the history: give ours that of theirs.
 	ours=$(echo ours | GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$TOP_COMMIT^{tree}" -p "$theirs^" 2>"$SCRATCH/log") ||
 		cannot_apply "$1"

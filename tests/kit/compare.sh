@@ -238,7 +238,7 @@ conflicting_changes()
 	sed -i 's/^-static unsigned long move_vma(/-static long move_vma(/' "$CHECK/rival/0001-break.patch"
 	printf '6.1.0\n' > "$CHECK/rival/base"
 	expect 5 compare S="$CHECK/rival"
-	says "does not apply" "the series is for 6.1.0, the tree is 7.2.12"
+	says "does not apply" "the series is for 6.1.0, the tree is $(kit 'version_of refs/mmuml/base')"
 	same "$(tree_head)" "$before" "the base's commit"
 	fresh_change
 	counting_patch "$CHANGE/0001-count.patch"

@@ -5,23 +5,25 @@
 
 kernels_by_name()
 {
-	expect 0 env KERNEL=7.2 scripts/tree.sh --name
+	names=$(kit kernels) here=$(kit kernel_here)
+	other=$(echo "$names" | grep -vxF "$here" | head -n 1)
+	expect 0 env KERNEL="$here" scripts/tree.sh --name
 	same "$(cat "$CHECK/got")" default "this build's own"
-	expect 0 env KERNEL=7.3 scripts/tree.sh --name
-	same "$(cat "$CHECK/got")" 7.3-default "another"
-	expect 0 env S=kernel:6.12,rmap-lock-per-avc KERNEL=7.3 scripts/tree.sh --name
+	expect 0 env KERNEL="$other" scripts/tree.sh --name
+	same "$(cat "$CHECK/got")" "$other-default" "another"
+	expect 0 env S=kernel:6.12,rmap-lock-per-avc KERNEL="$other" scripts/tree.sh --name
 	same "$(cat "$CHECK/got")" 6.12-rmap-lock-per-avc "in S="
 	expect 2 env KERNEL=2.6 scripts/tree.sh --name
-	says "no kernel named 2.6" "KERNEL=7.2" "kernels: 7.2 7.3 6.12"
+	says "no kernel named 2.6" "KERNEL=$(echo "$names" | head -n 1)" "kernels: $(echo "$names" | paste -sd' ')"
 	# The word is a common one: of the environment it is somebody else's.
 	# shellcheck disable=SC2016 # make expands it
 	ask_kernel='kernel-of: ; @echo "kernel <$(KERNEL)> $(TREE)"'
 	expect 0 env KERNEL=kernel8 make --eval="$ask_kernel" kernel-of
 	says "kernel <> build/trees/default"
-	expect 0 env KERNEL=kernel8 make --eval="$ask_kernel" kernel-of KERNEL=7.3
-	says "kernel <7.3> build/trees/7.3-default"
+	expect 0 env KERNEL=kernel8 make --eval="$ask_kernel" kernel-of KERNEL="$other"
+	says "kernel <$other> build/trees/$other-default"
 	expect 0 make list
-	says "*7.2 " " 7.3 " " 6.12 "
+	says "*$here " " $other " " 6.12 "
 }
 
 # another_tree HOW FILE...: a commit in build/git, of the kit's own kernel with each FILE changed: renamed, blanks (other ones),
@@ -66,7 +68,8 @@ kit_commits()
 # of_topic NAME: how many patches it has for the kit's own kernel.
 of_topic()
 {
-	sh -euc '. scripts/lib/kit.sh; . scripts/tree/series.sh; series_entries uml-config/patches/series 7002' | grep -c "^$1 "
+	# shellcheck disable=SC2016 # for that shell
+	kit 'series_entries uml-config/patches/series "$(version_number "$(version_of refs/mmuml/base)")"' | grep -c "^$1 "
 }
 
 # Each file that the kit's patches touch renamed, or indented by blanks, or with its lines further down: all of them go in.
@@ -107,7 +110,7 @@ topic_is_left_out()
 	expect 0 scripts/tree.sh
 	code=0
 	says "LEFT    tlb, not for this tree: a guest process can read or write pages that were taken away" \
-	     "Linux 7.2 and this tree both changed arch/um/kernel/tlb.c" \
+	     "Linux $(kit kernel_here) and this tree both changed arch/um/kernel/tlb.c" \
 	     "LEFT    pgtable, not for this tree" "it needs topic tlb" \
 	     "LEFT    valgrind, not for this tree: make memcheck and make profile are not to be had" || code=1
 	says_not "mmuml: error" || code=1
@@ -129,8 +132,8 @@ forms_of_a_patch()
 	for case in "6012 - 0001-a.patch|x 0002-b.patch 0002-b-6.12.patch|x 0004-d.patch|x 0004-e.patch" \
 		    "7002 - 0001-a.patch|x 0002-b.patch|x 0003-c.patch|x 0004-e.patch" \
 		    "7003 - 0001-a.patch|x 0002-b.patch|x 0003-c.patch|x 0004-d-7.3.patch|x 0004-e.patch"; do
-		same "$(sh -euc '. scripts/lib/kit.sh; . scripts/tree/series.sh; series_entries "$1" "$2"' - \
-			"$CHECK/series" "${case%% *}" | paste -sd'|')" "${case#* }" "forms for ${case%% *}"
+		# shellcheck disable=SC2016 # for that shell
+		same "$(kit 'series_entries "$1" "$2"' "$CHECK/series" "${case%% *}" | paste -sd'|')" "${case#* }" "forms for ${case%% *}"
 	done
 }
 
@@ -142,7 +145,9 @@ ancestor_is_gone()
 	echo 9.9 >> uml-config/kernels/order
 	sed 's/7\.2/9.9/' uml-config/kernels/7.2 > uml-config/kernels/9.9
 	for f in uml-config/patches/0010-*.patch; do
-		mv "$f" "${f%.patch}-9.9.patch"
+		# It is not in this build's own kernel either, which would be the ancestor.
+		awk '/^@@/ { hunk = 1 } hunk && /^ / && !done { $0 = $0 "X"; done = 1 } { print }' "$f" > "${f%.patch}-9.9.patch"
+		rm "$f"
 	done
 	sed -i 's/^0010-\(.*\)\.patch/0010-\1-9.9.patch/' uml-config/patches/series
 	stub bin/apt-get 'exit 1'
@@ -186,25 +191,26 @@ mirror_moves_on()
 {
 	a_copy
 	rm build
-	stub_mirror linux-source-7.2=7.2.20-1 linux-source-7.3=7.3.9-1
+	first=$(kit kernels | sed -n 1p) second=$(kit kernels | sed -n 2p)
+	stub_mirror "linux-source-$first=$first.99-1" "linux-source-$second=$second.99-1"
 	export PATH="$PWD/bin:$PATH"
 	expect 0 scripts/fetch.sh
-	says "notice: linux-source-7.2 7.2.12-1~bpo13+1 is gone from the mirror; taking 7.2.20-1"
-	same "$(git -C build/git symbolic-ref refs/mmuml/base)" refs/mmuml/kernel/7.2 "the kernel"
+	says "notice: linux-source-$first $(sed -n 's/^version=//p' "uml-config/kernels/$first") is gone from the mirror; taking $first.99-1"
+	same "$(git -C build/git symbolic-ref refs/mmuml/base)" "refs/mmuml/kernel/$first" "the kernel"
 	rm -rf build
-	stub_mirror linux-source-7.3=7.3.9-1
+	stub_mirror "linux-source-$second=$second.99-1"
 	expect 0 scripts/fetch.sh
-	says "notice: trixie-backports sid no longer carry linux-source-7.2" "taking 7.3.9-1"
-	same "$(git -C build/git symbolic-ref refs/mmuml/base)" refs/mmuml/kernel/7.3 "the kernel"
+	says "notice: $(sed -n 's/^suites=//p' "uml-config/kernels/$first") no longer carry linux-source-$first" "taking $second.99-1"
+	same "$(git -C build/git symbolic-ref refs/mmuml/base)" "refs/mmuml/kernel/$second" "the kernel"
 	same "$(git -C build/git show refs/mmuml/base:arch/um/Kconfig)" word "its source"
 	same "$(scripts/tree.sh --name)" default "the name of its tree"
 	# Asked for by name there is no other.
-	expect 3 env KERNEL=7.2 scripts/fetch.sh
-	says "no source of Linux 7.2" "no suite has linux-source-7.2"
+	expect 3 env KERNEL="$first" scripts/fetch.sh
+	says "no source of Linux $first" "no suite has linux-source-$first"
 	rm -rf build
 	stub_mirror
 	expect 3 scripts/fetch.sh
-	says "no source of Linux of any version" "none of 7.2 7.3 6.12 is on the mirror"
+	says "no source of Linux of any version" "none of $(kit kernels | paste -sd' ') is on the mirror"
 }
 
 # An option that a tree of the user's does not offer is said and left out; one that the profile is nothing without is not.

@@ -8,6 +8,14 @@ export ASAN_OPTIONS=detect_leaks=0
 # shellcheck disable=SC2034 # for the cases
 LINUX_TREE=${CHECK_TOP:?}/linux	# the user's kernel tree of user_tree()
 
+# kit CODE [ARGUMENT...]: a line of shell that uses functions of the kit.
+kit()
+{
+	code_of_kit=$1
+	shift
+	sh -euc ". scripts/lib/kit.sh; . scripts/lib/kernels.sh; . scripts/tree/series.sh; $code_of_kit" - "$@"
+}
+
 # expect CODE COMMAND...: the command must end with CODE; its output is in $CHECK/got.
 expect()
 {

@@ -336,11 +336,10 @@ stack_is_recorded()
 	expect 0 scripts/tree.sh --stack
 	cp "$CHECK/got" "$CHECK/stack"
 	same "$(sed -n '1,6p' "$CHECK/stack")" \
-	     "$(printf 'name default\nlinux \nstack \nkernel 7.2.12\nbase %s\ncommit %s' "$base" "$(tree_head)")" "head"
+	     "$(printf 'name default\nlinux \nstack \nkernel %s\nbase %s\ncommit %s' "$(kit 'version_of refs/mmuml/base')" "$base" "$(tree_head)")" "head"
 	sed -n 's/^patch \([0-9a-f]*\) /\1  /p' "$CHECK/stack" > "$CHECK/sums"
 	sha256sum -c --quiet "$CHECK/sums"
-	same "$(cut -c67- "$CHECK/sums")" "$(sed -n '/[[:space:]]since 7.3/d; /[[:space:]]until 6/d; s,^\([0-9][^[:space:]]*\).*,uml-config/patches/\1,p' \
-		uml-config/patches/series; scripts/tree.sh --patches)" "patches"
+	same "$(cut -c67- "$CHECK/sums")" "$(kit 'series_patches_of uml-config/patches/series "$(version_number "$(version_of refs/mmuml/base)")"'; scripts/tree.sh --patches)" "patches"
 	a_copy
 	sed -i '1s/$/ /' uml-config/patches/0001-*.patch
 	expect 0 scripts/tree.sh --stack
@@ -438,8 +437,9 @@ source_is_cut()
 	echo word > linux/arch/um/Kconfig
 	{ tar -cJf - linux; head -c 100000 /dev/urandom | xz; } > usr/src/linux.tar.xz
 	tar -cf cut.tar ./usr/src/linux.tar.xz
-	sed -n 's/^version=//p' uml-config/kernels/7.2 > build/dl/have.7.2
-	touch "build/dl/linux-source-7.2_$(cat build/dl/have.7.2)_all.deb"
+	first=$(kit kernels | head -n 1)
+	kit 'pin "$1" version' "$first" > "build/dl/have.$first"
+	touch "build/dl/linux-source-${first}_$(cat "build/dl/have.$first")_all.deb"
 	stub bin/dpkg-deb 'head -c 51200 cut.tar' 'exit 2'
 	expect 3 env PATH="$PWD/bin:$PATH" scripts/fetch.sh
 	says "cannot be unpacked: " "dpkg-deb ended with 2" "try:"
