@@ -8,6 +8,7 @@
 set -eu
 . scripts/lib/kit.sh
 . scripts/lib/kernels.sh
+. scripts/lib/stack.sh
 
 NAME=${NAME-} S=${S-} LINUX=${LINUX-} DIR=${DIR-} MBOX=${MBOX-} KERNEL=${KERNEL-}
 
@@ -97,8 +98,11 @@ import()
 	new_dir import
 	from=${MBOX:-$DIR}
 	[ -n "$from" ] || die $EX_USAGE "MBOX= names the mail box" "" "make import NAME=$NAME MBOX=file"
-	patches=$(S=./$from scripts/tree.sh --patches 2>"$BUILD/import.log") ||
-		patches=$(S=$from scripts/tree.sh --patches) || exit $?
+	# A file, whatever changes there are of that name.
+	case $from in /*) ;; *) from=./$from ;; esac
+	patches=$(S=$from scripts/tree.sh --patches) || exit $?
+	left=$(dirname "$(echo "$patches" | head -n 1)")/left
+	[ ! -s "$left" ] || { say MAIL "of $from not taken:"; sed 's/^/          /' "$left"; }
 	# shellcheck disable=SC2086 # paths without blanks
 	cp $patches "$NEW/"
 	(cd "$NEW" && find . -name '*.patch' -printf '%f\n' | sort > series)
@@ -127,7 +131,7 @@ export_patches()
 	[ -n "$DIR" ] || die $EX_USAGE "DIR= names the directory to write to" "" "make export S=$S DIR=/tmp/$S"
 	[ -z "$(find "$DIR" -maxdepth 1 -name '*.patch' 2>/dev/null | head -n 1)" ] ||
 		die $EX_USAGE "DIR=$DIR has patches already" "they would be sent with the new ones" "make export S=$S DIR=another"
-	last=${S##*,}
+	last=$(elements "$S" | tail -n 1)
 	below=$(scripts/compare.sh --below) || exit $?
 	head=$(S=$(echo "$below,$last" | sed 's/^none,//') scripts/tree.sh --commit) || exit $?
 	base=$(S=$below scripts/tree.sh --commit) || exit $?

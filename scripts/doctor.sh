@@ -45,6 +45,7 @@ wants()
 {
 	cat <<-'EOF'
 	lcov		cmd:genhtml		make coverage HTML=1: the pages
+	b4		cmd:b4			a mail box with several versions of a series: which mails are it
 	EOF
 }
 

@@ -9,8 +9,8 @@
 #        scripts/tree.sh --patches print the paths of their patches, one a line
 #        scripts/tree.sh --stack  print what the tree was made of when it last was: build/stacks/NAME (see below)
 #        scripts/tree.sh --commit make the stack's commit in build/git, no work tree, and print it
-# S is a list of changes, separated by commas: names below mm-changes/, directories of patches, mail boxes; "default" and
-# "none" are what they say; NAME@N stands for the first N patches of one, and git:REV in the first place for that commit of
+# S is a list of changes, separated by commas: names below mm-changes/, directories of patches, mails (scripts/mbox); "default"
+# and "none" are what they say; NAME@N stands for the first N patches of one, and git:REV in the first place for that commit of
 # LINUX (of build/git without LINUX).
 # FROM=NAME: a tree that is made anew starts as a copy of that one; without it of the one that is nearest, if any is near. A
 # patch that does not apply leaves the tree as it was.
@@ -28,6 +28,7 @@
 set -eu
 . scripts/lib/kit.sh
 . scripts/lib/kernels.sh
+. scripts/lib/stack.sh
 . scripts/tree/series.sh
 . scripts/tree/stack.sh
 . scripts/tree/user.sh
@@ -75,6 +76,10 @@ say_left()
 		say LEFT "$topic, not for this tree: $(topic_says uml-config/patches/series "$topic" 'without it')"
 		say '' "$why"
 	done
+	elements "$S" | while read -r e; do
+		left=$(read_dir "$e")/left
+		[ ! -s "$left" ] || { say MAIL "of $e not taken:"; sed 's/^/          /' "$left"; }
+	done
 	case ,${S:-default}, in *,default,*) ;; *) return 0 ;; esac
 	kernel=$(version_of "$BASE")
 	sed '/^#/d; /^$/d' mm-changes/series | while read -r change; do
@@ -86,10 +91,11 @@ say_left()
 make_tree()
 {
 	find_commit
+	was=$(kgit rev-parse -q --verify "refs/mmuml/tree/$NAME" || true)
 	if [ ! -e "$DIR/.git" ] || [ ! -f "$READY" ]; then
 		new_tree "$want"
+		was=
 	fi
-	was=$(kgit rev-parse -q --verify "refs/mmuml/tree/$NAME" || true)
 	update_tree "$want"
 	[ "$was" = "$want" ] || say_left
 	write_stack "$want"

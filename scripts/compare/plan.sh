@@ -8,6 +8,7 @@
 set -eu
 . scripts/lib/kit.sh
 . scripts/compare/lib.sh
+. scripts/lib/stack.sh
 
 default_stack()
 {
@@ -24,7 +25,7 @@ commas()
 # what those stand on, else the default stack.
 base_of()
 {
-	change=${1%@*}
+	change=$(change_of "$1")
 	if default_stack | grep -qxF "$change"; then
 		default_stack | sed "/^$change\$/,\$d" | commas
 	elif [ -f "mm-changes/$change/base" ]; then
@@ -56,7 +57,7 @@ known()
 # sides: set STACK_A, STACK_B, NAME, EXPECT and LAST, the change that the steps are of, from S=, A= and B=.
 sides()
 {
-	EXPECT=- LAST=${B##*,}
+	EXPECT=- LAST=$(elements "$B" | tail -n 1)
 	if [ -n "$A$B" ]; then
 		if [ -z "$A" ] || [ -z "$B" ]; then
 			die $EX_USAGE "A= and B= go together" "" "make compare A=none B=default"
@@ -68,14 +69,15 @@ sides()
 	fi
 	case $S in
 	git:*..*)
-		range=${S#git:}
-		STACK_A=git:${range%%..*} STACK_B=git:${range##*..} NAME=$range
+		NAME=${S#git:}
+		ends=$(range_of "$NAME" "${LINUX:-$BUILD/git}") || exit $?
+		STACK_A=git:${ends% *} STACK_B=git:${ends#* }
 		return 0 ;;
 	git:*) die $EX_USAGE "$S is no range" "two revisions are compared" "make compare S=git:REV..REV LINUX=tree" ;;
 	esac
-	LAST=${S##*,} below=
+	LAST=$(elements "$S" | tail -n 1) below=
 	if [ "$LAST" != "$S" ]; then
-		below=${S%,*}
+		below=${S%,"$LAST"}
 	else
 		below=$(base_of "$LAST")
 	fi

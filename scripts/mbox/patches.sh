@@ -1,30 +1,65 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# The patches of a mail box as a change's directory, decoded, in the order that "[PATCH n/m]" states; mails without a diff
-# (cover letters, answers) are left out.
-# usage: scripts/mbox/patches.sh FILE DIR     DIR is made anew: its patches and their series, empty if there are none
+# Patches in the forms in which people have them, as a change's directory: decoded, a mail header on each, names a/FILE.
+# usage: scripts/mbox/patches.sh SOURCE DIR
+# SOURCE: a mail box, a mail, a bare diff, each of them plain or compressed; or a directory of such files, in the order of its
+# series or of their names. DIR is made anew: its patches, their series, and "left", what was not taken and why, one a line.
 set -eu
 . scripts/lib/kit.sh
+. scripts/mbox/split.sh
+. scripts/mbox/read.sh
+. scripts/mbox/choose.sh
 
-rm -rf "$2"
-mkdir -p "$2/mail"
-kgit mailsplit -o"$2/mail" "$1" >/dev/null 2>"$2/log" ||
-	die $EX_USAGE "$1 is not a mail box" "$(head -n 1 "$2/log")" "git format-patch --stdout REV..REV > $1"
-for m in "$2"/mail/[0-9]*; do
-	kgit mailinfo "$2/body" "$2/diff" < "$m" > "$2/info" 2>/dev/null || continue
-	grep -q '^diff --git ' "$2/diff" || continue
-	nr=$(sed -n 's/^Subject:.*\[[^]]*[^0-9]0*\([0-9][0-9]*\)\/[0-9][0-9]*\].*/\1/p' "$m" | head -n 1)
-	field() { sed -n "s/^$1: //p" "$2/info"; }
-	name=$(printf '%04d-%s.patch' "${nr:-$(basename "$m" | sed 's/^0*//')}" \
-		"$(field Subject "$2" | tr -cs 'A-Za-z0-9._\n' '-' | cut -c1-52 | sed 's/[-.]*$//')")
+# The files of a directory, in their order; with "-p0" and such behind a name, as quilt writes it.
+files_of()
+{
+	if [ -f "$1/series" ]; then
+		sed 's/#.*//; /^[[:space:]]*$/d' "$1/series"
+	else
+		find "$1" -maxdepth 1 -type f \( -name '*.patch' -o -name '*.diff' -o -name '*.eml' -o -name '*.mbox' -o -name '*.mbx' \) \
+			-printf '%f\n' | sort
+	fi
+}
+
+# take N: mail N becomes the next patch of the series.
+take()
+{
+	taken=$((taken + 1))
+	read -r author < "$w/$1.author"
+	subject=$(cat "$w/$1.title")
+	name=$(printf '%04d-%s.patch' $taken "$(printf '%s' "$subject" | tr -cs 'A-Za-z0-9._\n' '-' | cut -c1-52 | sed 's/^[-.]*//; s/[-.]*$//')")
 	{
 		echo "From $(printf '%040d' 0) Mon Sep 17 00:00:00 2001"
-		echo "From: $(field Author "$2") <$(field Email "$2")>"
-		echo "Date: $(field Date "$2")"
-		echo "Subject: [PATCH] $(field Subject "$2")"
+		echo "From: $author"
+		sed 's/^/Date: /' "$w/$1.date"
+		echo "Subject: [PATCH] $subject"
 		echo
-		cat "$2/body" "$2/diff"
+		cat "$w/$1.body" "$w/$1.diff"
 	} > "$2/$name"
+	echo "$name" >> "$2/series"
+}
+
+source=$1 dir=$2
+rm -rf "$dir"
+mkdir -p "$dir/work"
+w=$dir/work mails=0 taken=0
+: > "$dir/series"
+: > "$dir/left"
+if [ -d "$source" ]; then
+	files_of "$source" > "$w/files"
+	while read -r file strip _; do
+		[ -f "$source/$file" ] ||
+			die "$EX_PATCH" "no patch $source/$file" "$source/series names it" "ls $source"
+		split_file "$source/$file" "${strip-}"
+	done < "$w/files"
+else
+	split_file "$source" ''
+fi
+for mail in "$w"/[0-9]*.mail; do
+	[ ! -f "$mail" ] || read_mail "$(basename "$mail" .mail)"
 done
-rm -rf "$2/mail" "$2/body" "$2/diff" "$2/info" "$2/log"
-(cd "$2" && find . -name '*.patch' -printf '%f\n' | sort > series)
+choose "$source" "$dir/left" > "$w/chosen"
+while read -r n; do
+	take "$n" "$dir"
+done < "$w/chosen"
+rm -rf "$w"

@@ -2,6 +2,22 @@
 # SPDX-License-Identifier: GPL-2.0
 # A patch of the user's that does not apply on BASE: which hunk of which file, and what is in the way. Sourced by scripts/tree.sh.
 
+# called PATCH: its path; of one that was read from a mail, its subject and where that lies.
+called()
+{
+	if [ -f "$(dirname "$1")/source" ]; then
+		echo "\"$(sed -n 's/^Subject: \[PATCH\] //p; /^$/q' "$1" | head -n 1)\" of $(cat "$(dirname "$1")/source")"
+	else
+		echo "$1"
+	fi
+}
+
+# change_called PATCH: the name of its change.
+change_called()
+{
+	basename "$(cat "$(dirname "$1")/source" 2>/dev/null || dirname "$1")"
+}
+
 # refuse PATCH LOG: name the patch, the file and the hunk, and stop.
 refuse()
 {
@@ -14,7 +30,7 @@ refuse()
 	else
 		because=$(sed -n 's/^error: //p' "$2" | head -n 1)
 	fi
-	die "$EX_PATCH" "patch $1 does not apply" "$because$(rival "$1" "${where%:*}")" \
+	die "$EX_PATCH" "patch $(called "$1") does not apply" "$because$(rival "$1" "${where%:*}")" \
 	    "$(remedy "$1")"
 }
 
@@ -44,8 +60,7 @@ rival()
 		if ! grep -qxF "+++ b/$2" "$other" || ! alone "$1"; then
 			continue
 		fi
-		printf '; change %s conflicts with %s, which touches %s before it' "$(basename "$(dirname "$1")")" \
-			"$(basename "$(dirname "$other")")" "$2"
+		printf '; change %s conflicts with %s, which touches %s before it' "$(change_called "$1")" "$(change_called "$other")" "$2"
 		return 0
 	done
 	wants=$(sed -n '/^[0-9]/{p;q;}' "$(dirname "$1")/base" 2>/dev/null || true)
@@ -54,8 +69,14 @@ rival()
 	*" $has "*) ;;
 	*) printf '; the series is for %s, the tree is %s' "$wants" "$has" ;;
 	esac
-	commit=$(sed -n 's/^base-commit: //p' "$1" | head -n 1)
+	commit=$(stated_base "$1")
 	[ -z "$commit" ] || printf '; its base-commit %.12s is not this base' "$commit"
+}
+
+# stated_base PATCH: the base-commit that git format-patch wrote behind the first or the last patch of its series.
+stated_base()
+{
+	cat "$(dirname "$1")"/*.patch | sed -n 's/^base-commit: \([0-9a-f]*\)$/\1/p' | head -n 1
 }
 
 # What the change stands on and the stack lacks, or a look at the tree.
@@ -68,5 +89,10 @@ remedy()
 			return 0
 		fi
 	done
+	commit=$(stated_base "$1")
+	if [ -n "$commit" ] && [ -n "$LINUX" ] && ugit "$LINUX" cat-file -e "$commit^{commit}" 2>/dev/null; then
+		echo "S=git:$(echo "$commit" | cut -c1-12),$S  (its base-commit, which this tree has)"
+		return 0
+	fi
 	echo "git -C $BUILD/trees/$NAME log --oneline -5"
 }

@@ -7,7 +7,7 @@
 series_names()
 {
 	[ -n "$S$LINUX" ] || S=default
-	echo "$S" | tr ',' '\n' | while read -r c; do
+	elements "$S" | while read -r c; do
 		case $c in
 		default) default_names || exit $? ;;
 		none | git:* | kernel:* | '') ;;
@@ -63,9 +63,11 @@ revision()
 # the steps of a series, for a step is compared with the one before it.
 element()
 {
+	case $(step_of "$1") in
+	*[02468]) echo "$(element "$(change_of "$1")")-even"; return ;;
+	*[13579]) echo "$(element "$(change_of "$1")")-odd"; return ;;
+	esac
 	case $1 in
-	*@*[02468]) echo "$(element "${1%@*}")-even" ;;
-	*@*[13579]) echo "$(element "${1%@*}")-odd" ;;
 	git:*)
 		rev=$(revision) || exit $?
 		echo "git-$(echo "$rev" | cut -c1-12)" ;;
@@ -79,7 +81,7 @@ element()
 tree_name()
 {
 	kernel=$(kernel_asked) || exit $?
-	stack=$(echo "${S:-default}" | tr ',' '\n' | while read -r e; do element "$e" || exit $?; done) || exit $?
+	stack=$(elements "${S:-default}" | while read -r e; do element "$e" || exit $?; done) || exit $?
 	stack=$(echo "${stack:-none}" | paste -sd+)
 	if [ -n "$LINUX" ]; then
 		path=$(realpath -- "$LINUX" 2>/dev/null || echo "$LINUX")
@@ -124,26 +126,41 @@ settle()
 	) 8>"$BUILD/series.lock"
 }
 
-# copy_patches FROM DIR: those of a directory that has no series, in the order of their names, without a cover letter.
-copy_patches()
+# read_dir ELEMENT: where the patches lie that were read from a mail box or a directory.
+read_dir()
 {
-	find "$1" -maxdepth 1 -name '*.patch' -type f -exec cp {} "$2/" \; || return
-	(cd "$2" && find . -name '*.patch' ! -name '0000-*' -printf '%f\n' | sort > series)
+	echo "$BUILD/series/$(element "$(change_of "$1")")"
 }
 
-# made_dir CHANGE: prints the directory below build/series of what has no series yet, a mail box or patches.
+# as_git_writes DIR: whether each patch that the series of a directory names is one mail as git format-patch writes them.
+as_git_writes()
+{
+	case $1 in *[[:space:],]*) return 1 ;; esac
+	named=$(sed 's/#.*//; s/[[:space:]].*//; /^$/d' "$1/series")
+	for p in $named; do
+		[ -f "$1/$p" ] || continue	# said by who reads it
+		awk -v cr="$(printf '\r')" '
+			NR == 1 && !/^From / && !/^(From|Subject|Date): / { exit bad = 1 }
+			/^From [0-9a-f]+ / && NR > 1 || substr($0, length($0)) == cr { exit bad = 1 }
+			/^diff --git a\// { git = 1 }
+			END { exit bad || !git }' "$1/$p" || return 1
+	done
+}
+
+# made_dir CHANGE: prints the directory below build/series of what is not in that form, read anew if it is another than it was.
 made_dir()
 {
-	made=$BUILD/series/$(element "$1")
+	made=$(read_dir "$1")
+	sum=$(find "$1" scripts/mbox -maxdepth 1 -type f -exec cat {} + | sha256sum)
+	if [ "$(cat "$made/sum" 2>/dev/null)" = "$sum" ]; then
+		echo "$made"
+		return 0
+	fi
 	mkdir -p "$BUILD/series" && new=$(mktemp -d "$BUILD/series/new.XXXXXX") || exit "$EX_HOST"
 	code=0
-	if [ -d "$1" ]; then
-		chmod 755 "$new"
-		copy_patches "$1" "$new" || code="$EX_HOST"
-	else
-		scripts/mbox/patches.sh "$1" "$new" || code=$?
-	fi
-	[ "$code" != 0 ] || settle "$new" "$made" || code="$EX_HOST"
+	scripts/mbox/patches.sh "$1" "$new" || code=$?
+	[ "$code" != 0 ] || { chmod 755 "$new" && echo "$1" > "$new/source" && echo "$sum" > "$new/sum" && settle "$new" "$made"; } ||
+		code="$EX_HOST"
 	rm -rf "$new"
 	[ "$code" = 0 ] || exit "$code"
 	echo "$made"
@@ -154,7 +171,7 @@ change_dir()
 {
 	if [ -f "mm-changes/$1/series" ]; then
 		made=mm-changes/$1
-	elif [ -f "$1/series" ]; then
+	elif [ -f "$1/series" ] && as_git_writes "$1"; then
 		made=$1
 	elif [ -d "$1" ] || [ -f "$1" ]; then
 		made=$(made_dir "$1") || exit $?
@@ -170,11 +187,9 @@ change_dir()
 # change_patches CHANGE VERSION-NUMBER: the paths of its patches: all, or the first N of NAME@N.
 change_patches()
 {
-	dir=$(change_dir "${1%@[0-9]*}") || exit $?
-	case $1 in
-	*@[0-9]*) series_patches_of "$dir/series" "$2" | head -n "${1##*@}" ;;
-	*) series_patches_of "$dir/series" "$2" ;;
-	esac
+	dir=$(change_dir "$(change_of "$1")") || exit $?
+	first=$(step_of "$1")
+	series_patches_of "$dir/series" "$2" | head -n "${first:--0}"
 }
 
 # series_patches [VERSION-NUMBER]: all of the stack's, in the forms for the kernel below it or for that one.

@@ -29,6 +29,7 @@ AT_ONCE=${AT_ONCE:-$((cpus < 4 ? cpus : 4))}
 . tests/kit/play.sh
 . tests/kit/stages.sh
 . tests/kit/kernels.sh
+. tests/kit/mails.sh
 . tests/kit/hosts.sh
 . tests/kit/gdb.sh
 . tests/kit/coverage.sh
@@ -50,6 +51,7 @@ all_cases()
 	coverage_cases
 	stage_cases
 	kernel_cases
+	mail_cases
 	runner_cases
 	replay_cases
 	play_cases
