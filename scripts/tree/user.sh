@@ -14,8 +14,26 @@ check_linux()
 	done
 }
 
-# add_all INDEX: every file of the user's tree but what a build leaves behind. Not the tree's own ignore rules: those of
-# Debian's source package ignore all of it.
+# unknown_files: the files of the tree that no index knows, but what a build, an editor or a tag program leaves behind: by the
+# tree's own ignore rules; or by names, where those ignore the source itself, as in Debian's source package.
+unknown_files()
+{
+	set -- -z --others -x '.*' -x '*.orig' -x '*.rej' -x '/vmlinux*' -x '/linux' -x '/System.map' -x '/build-*' -x '/cscope.*' -x /tags -x /TAGS \
+		-x /GTAGS -x /GRTAGS -x /GPATH -x /compile_commands.json -x '/certs/signing_key.*' -x '/certs/x509.genkey'
+	if ! kgit check-ignore -q --no-index mm/rmap.c; then
+		exclude=$(ugit . rev-parse --git-path info/exclude 2>/dev/null) || exclude=
+		[ ! -f "${exclude:-/}" ] || set -- "$@" -X "$exclude"
+		kgit ls-files "$@" --exclude-per-directory=.gitignore
+		return
+	fi
+	find . -name .config -not -path ./.config -printf '%h/\n' | sed 's,^\.,,' > "$SCRATCH/outputs" || return
+	find . -type f -perm -100 -size +3k -exec env LC_ALL=C grep -lP '\A\x7fELF' {} + | sed 's,^\.,,' > "$SCRATCH/programs" || true
+	kgit ls-files "$@" -X "$SCRATCH/outputs" -X "$SCRATCH/programs" -x '*.o' -x '*.a' -x '*.s' -x '*.ko' -x '*.mod' -x '*.mod.c' -x '*.order' \
+		-x '*.symvers' -x '*.gcno' -x '*.gcda' -x '*.lex.c' -x '*.tab.[ch]' -x '/modules.builtin*' -x '/scripts/mod/elfconfig.h' \
+		-x '/include/config/' -x '/include/generated/' -x '/arch/*/include/generated/'
+}
+
+# add_all INDEX: every file of the user's tree that is source.
 add_all()
 {
 	(
@@ -23,11 +41,19 @@ add_all()
 		export GIT_INDEX_FILE="$1" GIT_WORK_TREE=.
 		# A status is asked of all of this together: errexit does not hold.
 		kgit add -u . || exit
-		kgit ls-files -z --others -x '.*' -x '*.o' -x '*.a' -x '*.ko' -x '*.mod' -x '*.mod.c' -x '*.order' \
-			-x '*.symvers' -x '*.orig' -x '*.rej' -x '/vmlinux*' -x '/linux' -x '/System.map' -x '/build-*' \
-			-x '/include/config/' -x '/include/generated/' -x '/arch/*/include/generated/' > "$SCRATCH/others" || exit
+		unknown_files > "$SCRATCH/others" || exit
 		kgit update-index -z --add --stdin < "$SCRATCH/others"
 	)
+}
+
+# all_objects REV: of a partial clone git would fetch what is missing into the user's repository, which is not ours to do.
+all_objects()
+{
+	[ -n "$(ugit "$LINUX" config --get-regexp '^remote\..*\.promisor$' 2>/dev/null)" ] || return 0
+	missing=$(ugit "$LINUX" rev-list --objects --no-walk --missing=print "$1" | grep -c '^?' || true)
+	[ "$missing" = 0 ] ||
+		die "$EX_USAGE" "LINUX=$LINUX does not have all of $1" "it is a partial clone, $missing objects are missing" \
+		    "git -C $LINUX archive $1 >/dev/null  (git fetches them)"
 }
 
 # copy_index INDEX: a copy of theirs saves reading 95,000 files; one that is split has its larger part in another file.
@@ -55,6 +81,7 @@ snapshot()
 		[ -n "$1" ] || copy_index "$index"
 	fi
 	if [ -n "$1" ]; then
+		all_objects "$1"
 		tree=$(kgit rev-parse "$1^{tree}") || die "$EX_USAGE" "LINUX=$LINUX has no commit $1" "" "git -C $LINUX log -1 $1"
 		echo "$1 of $LINUX" | GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$tree" || exit "$EX_HOST"
 		return 0

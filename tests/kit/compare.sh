@@ -81,14 +81,14 @@ breaks_a_test()
 
 fixes_a_test()
 {
-	expect 0 compare S=mremap-fix-charge T='mremap.account.charge-shrink_and_move'
-	says "FIXED    mremap.account.charge-shrink_and_move" "1 FIXED, 0 BROKEN" "mmuml: PASS compare mremap-fix-charge" \
+	expect 0 compare S=mremap-fix-charge T='errors.mremap.charge_of_middle'
+	says "FIXED    errors.mremap.charge_of_middle" "1 FIXED, 0 BROKEN" "mmuml: PASS compare mremap-fix-charge" \
 	     "+ mm/mremap: uncharge a growing move that fails"
 	[ -s out/latest/report.txt ]
 	same "$(jq -r .summary.fixed out/latest/report.json)" 1 "fixed in report.json"
 	# The two stacks the other way round.
-	expect 1 compare A=mremap-fix-charge B=none T='mremap.account.charge-shrink_and_move'
-	says "BROKEN   mremap.account.charge-shrink_and_move"
+	expect 1 compare A=mremap-fix-charge B=none T='errors.mremap.charge_of_middle'
+	says "BROKEN   errors.mremap.charge_of_middle"
 	[ "$(awk 'length > 80' out/latest/report.txt | wc -l)" -le 2 ]
 }
 

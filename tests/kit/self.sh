@@ -41,7 +41,7 @@ small_check()
 counts_what_ended()
 {
 	small_check "t a.pass passes; t a.fail fails; t a.gone vanishes; t -full a.full fails"
-	expect 0 tests/kit/check.sh
+	expect 0 env FULL= tests/kit/check.sh
 	says "PASS    kit.a.pass" "FAIL    kit.a.fail" "what it said" "FAIL    kit.a.gone" "it was killed" "where the time went" \
 		"left out without FULL=1: 1 "
 	says_not a.full

@@ -322,6 +322,116 @@ odd_repositories()
 	same "$(state_of "$LINUX")" "$state" "the user's tree"
 }
 
+# small_tree DIR: what the kit takes for a kernel tree, a repository of a few files and two commits.
+small_tree()
+{
+	mkdir -p "$1/arch/um" "$1/mm" "$1/scripts/basic" "$1/certs"
+	printf 'VERSION = 7\nPATCHLEVEL = 3\n' > "$1/Makefile"
+	echo word > "$1/arch/um/Kconfig"
+	echo 'int rmap;' > "$1/mm/rmap.c"
+	printf '*.o\n.*\n!.gitignore\n/tags\n' > "$1/.gitignore"
+	printf 'fixdep\n' > "$1/scripts/basic/.gitignore"
+	git init -q "$1"
+	git -C "$1" add -A
+	git -C "$1" -c user.name=u -c user.email=u@localhost commit -qm one
+	echo 'int ksm;' > "$1/mm/ksm.c"
+	echo 'int other;' >> "$1/mm/rmap.c"
+	git -C "$1" add -A
+	git -C "$1" -c user.name=u -c user.email=u@localhost commit -qm two
+}
+
+# snapshot_of DIR [REV]: the files that the kit takes of it, in one line.
+snapshot_of()
+{
+	# shellcheck disable=SC2016 # for that shell
+	expect 0 env NAME=kit-snapshot SCRATCH="$CHECK" LINUX="$1" sh -euc '. scripts/lib/kit.sh; . scripts/tree/user.sh; prune_alternates; snapshot "$1"' - "${2-}"
+	git -C build/git ls-tree -r --name-only "$(tail -n 1 "$CHECK/got")" | paste -sd' '
+	rm -f build/git/kit-snapshot.index
+}
+
+# bytes_of DIR: the names, modes and contents of all that is in it. Not the times: git touches an object that is written again
+# where it lies already, in a repository that it borrows from.
+bytes_of()
+{
+	(cd "$1" && { find . -printf '%p %s %m\n' | sort; find . -type f -exec sha256sum {} + | sort; } | sha256sum)
+}
+
+# leave_a_build DIR: what make, make O=build and the like leave in a tree, in small.
+leave_a_build()
+{
+	mkdir -p "$1/build/mm"
+	echo 'CONFIG_X=y' | tee "$1/.config" > "$1/build/.config"
+	[ -n "$2" ] || echo '*' > "$1/build/.gitignore"
+	echo 'key' > "$1/certs/signing_key.pem"
+	for f in mm/rmap.o vmlinux tags cscope.out compile_commands.json build/vmlinux build/mm/x.c; do
+		echo made > "$1/$f"
+	done
+	cp /bin/true "$1/scripts/basic/fixdep"
+	echo 'int mine;' > "$1/mm/new.c"
+}
+
+# Of a tree with a build in it only the sources are taken: by its own rules, or without any by what the files are. Nothing is
+# written there.
+tree_with_a_build()
+{
+	all="Makefile arch/um/Kconfig mm/ksm.c mm/new.c mm/rmap.c"
+	rm -rf "$CHECK/u"
+	small_tree "$CHECK/u"
+	leave_a_build "$CHECK/u" ''
+	state=$(bytes_of "$CHECK/u")
+	same "$(snapshot_of "$CHECK/u")" ".gitignore $all scripts/basic/.gitignore" "what is taken by its rules"
+	same "$(bytes_of "$CHECK/u")" "$state" "the user's tree"
+	rm -rf "$CHECK/u/.git"
+	same "$(snapshot_of "$CHECK/u")" "$all" "what is taken without git"
+	# As Debian's source package has it: the rules ignore the source.
+	echo '/*' >> "$CHECK/u/.gitignore"
+	leave_a_build "$CHECK/u" without-rules
+	state=$(bytes_of "$CHECK/u")
+	same "$(snapshot_of "$CHECK/u")" "$all" "what is taken against its rules"
+	same "$(bytes_of "$CHECK/u")" "$state" "the user's tree"
+}
+
+# Repositories of other forms and settings: what is taken is what lies there.
+forms_of_repositories()
+{
+	all=".gitignore Makefile arch/um/Kconfig mm/ksm.c mm/rmap.c scripts/basic/.gitignore"
+	rm -rf "$CHECK/u" "$CHECK"/other.* "$CHECK/super"
+	small_tree "$CHECK/u"
+	git -C "$CHECK/u" config uploadpack.allowFilter true
+	git -C "$CHECK/u" worktree add -q "$CHECK/other.worktree"
+	git clone -q --depth 1 "file://$CHECK/u" "$CHECK/other.shallow"
+	git clone -q "$CHECK/u" "$CHECK/other.sparse"
+	git -C "$CHECK/other.sparse" sparse-checkout set --cone --sparse-index arch mm
+	git clone -q "$CHECK/u" "$CHECK/other.settings"
+	for setting in diff.noprefix=true diff.mnemonicPrefix=true diff.external=false core.autocrlf=true commit.gpgsign=true color.ui=always \
+		       core.fsmonitor=/bin/false format.coverLetter=true core.hooksPath=/nowhere user.useConfigOnly=true status.showUntrackedFiles=no; do
+		git -C "$CHECK/other.settings" config "${setting%%=*}" "${setting#*=}"
+	done
+	git init -q "$CHECK/super"
+	git -C "$CHECK/super" -c protocol.file.allow=always submodule -q add "$CHECK/u" linux 2>/dev/null
+	mv "$CHECK/super" "$CHECK/other.super"
+	git -C "$CHECK/other.super/linux" config core.worktree "$CHECK/other.super/linux"
+	for form in worktree shallow settings super/linux sparse; do
+		state=$(bytes_of "$CHECK/other.$form")
+		want=$all
+		# What a sparse checkout left out is in its index, and so in its tree.
+		same "$(snapshot_of "$CHECK/other.$form")" "$want" "of $form"
+		same "$(bytes_of "$CHECK/other.$form")" "$state" "the user's $form"
+	done
+	git -C build/git cat-file -e "$(tail -n 1 "$CHECK/got"):scripts/basic/.gitignore"
+	# A commit of a partial clone that is not there: said, and not fetched.
+	git clone -q --filter=blob:none "file://$CHECK/u" "$CHECK/other.partial"
+	same "$(snapshot_of "$CHECK/other.partial")" "$all" "of a partial clone"
+	state=$(bytes_of "$CHECK/other.partial")
+	rev=$(git -C "$CHECK/u" rev-parse HEAD~1)
+	# shellcheck disable=SC2016 # for that shell
+	expect 2 env NAME=kit-snapshot SCRATCH="$CHECK" LINUX="$CHECK/other.partial" sh -euc '. scripts/lib/kit.sh; . scripts/tree/user.sh; snapshot "$1"' - "$rev"
+	says "does not have all of $rev" "it is a partial clone, 1 objects are missing" "git -C $CHECK/other.partial archive $rev"
+	same "$(bytes_of "$CHECK/other.partial")" "$state" "the user's partial clone"
+	git -C "$CHECK/other.partial" archive HEAD~1 > /dev/null 2>&1
+	same "$(snapshot_of "$CHECK/other.partial" "$rev")" ".gitignore Makefile arch/um/Kconfig mm/rmap.c scripts/basic/.gitignore" "once git has fetched them"
+}
+
 # root_of COMMIT: the first of its history.
 root_of()
 {
@@ -339,6 +449,7 @@ stack_is_recorded()
 	     "$(printf 'name default\nlinux \nstack \nkernel %s\nbase %s\ncommit %s' "$(kit 'version_of refs/mmuml/base')" "$base" "$(tree_head)")" "head"
 	sed -n 's/^patch \([0-9a-f]*\) /\1  /p' "$CHECK/stack" > "$CHECK/sums"
 	sha256sum -c --quiet "$CHECK/sums"
+	# shellcheck disable=SC2016 # for that shell
 	same "$(cut -c67- "$CHECK/sums")" "$(kit 'series_patches_of uml-config/patches/series "$(version_number "$(version_of refs/mmuml/base)")"'; scripts/tree.sh --patches)" "patches"
 	a_copy
 	sed -i '1s/$/ /' uml-config/patches/0001-*.patch
@@ -438,6 +549,7 @@ source_is_cut()
 	{ tar -cJf - linux; head -c 100000 /dev/urandom | xz; } > usr/src/linux.tar.xz
 	tar -cf cut.tar ./usr/src/linux.tar.xz
 	first=$(kit kernels | head -n 1)
+	# shellcheck disable=SC2016 # for that shell
 	kit 'pin "$1" version' "$first" > "build/dl/have.$first"
 	touch "build/dl/linux-source-${first}_$(cat "build/dl/have.$first")_all.deb"
 	stub bin/dpkg-deb 'head -c 51200 cut.tar' 'exit 2'
@@ -684,6 +796,8 @@ stage_cases()
 	t -x tree tree.bisect_in_german bisect_in_german
 	t -x tree -x linux tree.from_a_hook from_a_hook
 	t -x tree -x linux tree.odd_repositories odd_repositories
+	t -host tree.with_a_build tree_with_a_build
+	t -host tree.forms forms_of_repositories
 	t -x tree -x linux tree.two_at_once two_at_once
 	t -x tree tree.two_mail_boxes two_mail_boxes_at_once
 	t -host tree.no_repository no_repository_of_its_own
