@@ -1,6 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 # The one interface of the kit: "make help".
 
+# $(call refuse,WHAT,BECAUSE,TRY): the kit's error form, and no make.
+refuse = $(shell printf 'mmuml: error: %s\n  because: %s\n  try:     %s\n' '$(1)' '$(2)' '$(3)' >&2)$(error nothing was done)
+empty	:=
+ifneq ($(words $(CURDIR))$(findstring :,$(CURDIR)),1)
+$(call refuse,kbuild cannot work in $(CURDIR),the path has a blank or a colon,mv the checkout to another directory)
+endif
+# Flags that would hide a failure, or take what was not built for built: the stages are scripts, of which make knows nothing.
+flags	:= $(filter-out --%,$(firstword -$(MAKEFLAGS)))
+ifneq ($(strip $(foreach f,i n q t,$(findstring $(f),$(flags)))),)
+$(call refuse,make $(flags) has no answer,with it a failure is no failure or nothing is run,make without it)
+endif
+
 # ---- what can be set, and its default ----
 # tests to run: globs over area.file.case, separated by commas
 T	?=
@@ -64,6 +76,12 @@ YES	?=
 # a word that others use too: only of this command line is it ours
 ifeq ($(origin KERNEL),environment)
 KERNEL	:=
+endif
+# the others are said, for who did not know that he has them
+ifeq ($(MAKELEVEL),0)
+$(foreach v,T S PROFILE LINUX SCALE SEED REPEAT MEM ISOLATE JOBS NOTE KEEP_GOING FULL A B EACH README NAME DIR MBOX HOSTFS APPEND \
+	ATTACH SCRIPT OG GDB_ON_FAIL WHO BASE HTML JSON SINCE F V YES,$(if $(filter environment,$(origin $(v))),$(if $($(v)),$(shell \
+	printf '  NOTE    %s=%s is of the environment\n' '$(v)' '$(subst ','\'',$($(v)))' >&2))))
 endif
 
 # $(call profile_says,SCALE,1): see scripts/lib/kit.sh

@@ -28,16 +28,20 @@ struct problem {
 };
 
 /* Where UML makes the file that is a guest's memory, and maps it executable: choose_tempdir() of arch/um/os-Linux/mem.c. */
-static const char *memory_dir(void)
+static const char *memory_dir(const char **var)
 {
 	static const char *const vars[] = { "TMPDIR", "TMP", "TEMP" };
 	struct statfs fs;
 
+	*var = NULL;
+
 	for (size_t i = 0; i < sizeof(vars) / sizeof(*vars); i++) {
 		const char *dir = getenv(vars[i]);
 
-		if (dir && *dir)
+		if (dir && *dir) {
+			*var = vars[i];
 			return dir;
+		}
 	}
 	return !statfs("/dev/shm", &fs) && fs.f_type == TMPFS_MAGIC ? "/dev/shm" : "/tmp";
 }
@@ -52,7 +56,7 @@ static long memory_room(const char *dir)
 
 static bool check_memory_file(long mem_mb, struct problem *p)
 {
-	const char *dir = memory_dir();
+	const char *var, *dir = memory_dir(&var);
 	long room = memory_room(dir);
 	void *map;
 	int fd;
@@ -69,7 +73,7 @@ static bool check_memory_file(long mem_mb, struct problem *p)
 	}
 	if (fd < 0 || ftruncate(fd, 4096)) {
 		p->what = xasprintf("no file for the guest's memory in %s", dir);
-		p->because = xasprintf("%s", strerror(errno));
+		p->because = var ? xasprintf("%s=%s: %s", var, dir, strerror(errno)) : xasprintf("%s", strerror(errno));
 		return false;
 	}
 	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_SHARED, fd, 0);
@@ -170,7 +174,7 @@ static bool check_available(long mem_mb, struct problem *p)
 
 int host_jobs(int wanted, int most, long mem_mb, char **why)
 {
-	const char *dir = memory_dir();
+	const char *var, *dir = memory_dir(&var);
 	long room = memory_room(dir);
 	struct limits l;
 	int jobs;
@@ -199,6 +203,7 @@ int host_jobs(int wanted, int most, long mem_mb, char **why)
 /* What make doctor says of it. */
 static void show_limits(long mem_mb)
 {
+	const char *var, *dir = memory_dir(&var);
 	struct limits l;
 	char *why;
 	int jobs = host_jobs(0, INT_MAX, mem_mb, &why);
@@ -206,7 +211,7 @@ static void show_limits(long mem_mb)
 	limits_read(&l, "");
 	printf("  %-18s %g%s%s\n", "CPUs", l.cpus, l.cpus_by ? ": " : "", l.cpus_by ? l.cpus_by : "");
 	printf("  %-18s %ld MB%s%s\n", "memory available", l.memory_mb, l.memory_by ? ": " : "", l.memory_by ? l.memory_by : "");
-	printf("  %-18s %s, %ld MB free\n", "memory of guests", memory_dir(), memory_room(memory_dir()));
+	printf("  %-18s %s%s%s, %ld MB free\n", "memory of guests", dir, var ? " of " : "", var ? var : "", memory_room(dir));
 	printf("  %-18s %d of MEM=%ld%s%s\n", "kernels at a time", jobs, mem_mb, why ? ": " : "", why ? why : "");
 	limits_free(&l);
 	free(why);

@@ -73,6 +73,8 @@ static int common_words(char **argv, const struct start *s)
 
 	argv[n++] = xasprintf("%s", tool_path());
 	argv[n++] = xasprintf("--tool=%s", s->tool->name);
+	/* Not what the user's .valgrindrc and VALGRIND_OPTS say. */
+	argv[n++] = xasprintf("--command-line-only=yes");
 	argv[n++] = xasprintf("--log-file=../valgrind.%d.log", s->nr);
 	/* The processes of the guest are processes of the host that valgrind has no part in. */
 	argv[n++] = xasprintf("--child-silent-after-fork=yes");
