@@ -113,6 +113,18 @@ keep_warnings()
 	mv "$out/warnings.tmp" "$out/warnings"
 }
 
+# check_ccache: one that cannot write where the user's variables send it would fail each compilation.
+check_ccache()
+{
+	[ -n "${CCACHE_DIR-}${CCACHE_TEMPDIR-}${CCACHE_CONFIGPATH-}" ] && [ -z "${CCACHE_DISABLE-}" ] && command -v ccache >/dev/null || return 0
+	echo 'int word;' > "$BUILD/ccache.$$.c"
+	if ! ccache gcc -c -o "$BUILD/ccache.$$.o" "$BUILD/ccache.$$.c" 2>"$BUILD/ccache.$$.log"; then
+		say NOTE "ccache is not used: $(sed -n 's/^ccache: error: //p' "$BUILD/ccache.$$.log" | head -n 1)"
+		export CCACHE_DISABLE=1
+	fi
+	rm -f "$BUILD/ccache.$$".*
+}
+
 build()
 {
 	OG_GOOD=${OG-}
@@ -122,6 +134,7 @@ build()
 	"$fresh" check "$out" > "$out/.changed" || changed=$?
 	if [ "$(cat "$out/.build.key" 2>/dev/null)" = "$key" ]; then
 		[ $changed != 0 ] || return 0
+		check_ccache
 		# 1 says that something changed, and what; any other code that it is not known.
 		if [ -z "${OG-}" ] && [ $changed = 1 ] && scripts/build/short.sh "$tree" "$profile" "$gcov"; then
 			grep -v '^  AR ' "$out/build.log" | show
@@ -130,6 +143,7 @@ build()
 			whole
 		fi
 	else
+		check_ccache
 		og_try
 		whole
 	fi

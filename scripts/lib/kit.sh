@@ -119,19 +119,6 @@ compiler()
 	esac
 }
 
-# check_ccache: one that cannot write where the user's variables send it would fail each compilation.
-check_ccache()
-{
-	[ -n "${CCACHE_DIR-}${CCACHE_TEMPDIR-}${CCACHE_CONFIGPATH-}" ] && [ -z "${CCACHE_DISABLE-}" ] && command -v ccache >/dev/null || return 0
-	mkdir -p "$BUILD"
-	echo 'int word;' > "$BUILD/ccache.$$.c"
-	if ! ccache gcc -c -o "$BUILD/ccache.$$.o" "$BUILD/ccache.$$.c" 2>"$BUILD/ccache.$$.log"; then
-		say NOTE "ccache is not used: $(sed -n 's/^ccache: error: //p' "$BUILD/ccache.$$.log" | head -n 1)" >&2
-		export CCACHE_DISABLE=1
-	fi
-	rm -f "$BUILD/ccache.$$".*
-}
-
 # kmake TREE OUT ARGS: kbuild for one build directory, the same way for every stage.
 # CC, LLVM, KCFLAGS, -j and V of the user's make reach it through the environment. A fixed build
 # time keeps ccache useful and two builds of one tree identical.
@@ -141,7 +128,6 @@ kmake()
 	kmake_out=$2
 	shift 2
 	cc="$TOP/scripts/cc.sh $(compiler)"
-	check_ccache
 	export CCACHE_DIR="${CCACHE_DIR:-$TOP/$BUILD/ccache}" CCACHE_BASEDIR="$TOP" CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
 	MAKEFLAGS=$(kmakeflags)
 	export MAKEFLAGS
