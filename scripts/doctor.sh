@@ -145,7 +145,32 @@ table()
 	fi
 }
 
+# not_ours PATH: why it cannot be written, and what helps.
+not_ours()
+{
+	at=$(realpath "$1")
+	why=$(touch "$1" 2>&1 | sed -n '$s/.*: //p')
+	case $why in
+	'' | 'Permission denied')
+		die $EX_HOST "$at cannot be written" "it belongs to $(stat -c %U "$1"), you are $(id -un 2>/dev/null || true)" \
+		    "sudo chown -R $(id -u) $at, or a clone of your own" ;;
+	*) die $EX_HOST "$at cannot be written" "$why" "a clone elsewhere: git clone $(realpath .)" ;;
+	esac
+}
+
+# may_write: build/ and out/ are this user's, all of them; a make as root leaves files that later ones cannot replace.
+may_write()
+{
+	[ -d "$BUILD" ] && [ -d out ] || [ -w . ] || not_ours .
+	for d in "$BUILD" out; do
+		[ ! -d "$d" ] || [ -w "$d" ] || not_ours "$d"
+		[ ! -d "$d" ] || [ "$(id -u)" = 0 ] || alien=$(find "$d" -maxdepth 3 ! -user "$(id -u)" -print -quit)
+		[ -z "${alien-}" ] || not_ours "$alien"
+	done
+}
+
 PATH=$PATH:/usr/sbin:/sbin
+may_write
 mkdir -p "$BUILD"
 case ${1-} in
 --install)

@@ -2,6 +2,7 @@
 /* One kernel's life: started, listened to, asked for its last words when its time is up, put down, reaped. */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "decode.h"
+#include "hostlimits.h"
 #include "run.h"
 #include "rundir.h"
 
@@ -117,13 +119,28 @@ static void keep_counters(const struct boot *b)
 	free(to);
 }
 
+/* Where the host's out-of-memory killer is seen to have ended it. @gone: without us. */
+static void note_oom_kill(struct boot *b, bool gone)
+{
+	long long kills;
+
+	if (!gone || !WIFSIGNALED(b->g.status) || WTERMSIG(b->g.status) != SIGKILL || b->run->v.ended)
+		return;
+	kills = limits_oom_kills("") - b->run->oom_kills;
+	if (kills > 0)
+		run_emitf(b->run, EV_END_RUN, 0, HOST_TOOK "out of memory (oom_kill of its control group: %lld); JOBS=1 takes less", kills);
+}
+
 static void end(struct boot *b)
 {
+	bool gone = guest_poll(&b->g);
+
 	if (b->v->done)
 		note_peak(b);
 	guest_kill(&b->g, b->start.dir);
 	if (b->run->opt->tool->debugger)
 		run_emitf(b->run, EV_DEBUGGER, b->start.nr, "%d", WIFEXITED(b->g.status) ? WEXITSTATUS(b->g.status) : EX_FAIL);
+	note_oom_kill(b, gone);
 	run_emitf(b->run, EV_EXIT, b->start.nr, "%d", b->g.status);
 	if (b->run->opt->coverage)
 		keep_counters(b);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/statvfs.h>
@@ -172,6 +173,16 @@ static bool check_available(long mem_mb, struct problem *p)
 	return !p->what;
 }
 
+bool host_fixes_addresses(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(personality(personality(0xffffffff) | ADDR_NO_RANDOMIZE) == -1);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
 int host_jobs(int wanted, int most, long mem_mb, char **why)
 {
 	const char *var, *dir = memory_dir(&var);
@@ -212,6 +223,8 @@ static void show_limits(long mem_mb)
 	printf("  %-18s %g%s%s\n", "CPUs", l.cpus, l.cpus_by ? ": " : "", l.cpus_by ? l.cpus_by : "");
 	printf("  %-18s %ld MB%s%s\n", "memory available", l.memory_mb, l.memory_by ? ": " : "", l.memory_by ? l.memory_by : "");
 	printf("  %-18s %s%s%s, %ld MB free\n", "memory of guests", dir, var ? " of " : "", var ? var : "", memory_room(dir));
+	printf("  %-18s %s\n", "addresses", host_fixes_addresses() ? "fixed" :
+	       "random: " ADDRESSES_VARY);
 	printf("  %-18s %d of MEM=%ld%s%s\n", "kernels at a time", jobs, mem_mb, why ? ": " : "", why ? why : "");
 	limits_free(&l);
 	free(why);

@@ -239,6 +239,34 @@ void limits_read(struct limits *l, const char *root)
 	free(meminfo);
 }
 
+static long long oom_kills_of(const struct group *g)
+{
+	char *text = read_at(g->root, g->dir, g->v2 ? "memory.events" : "memory.oom_control");
+	long long n = text ? number_of(text, "oom_kill ") : 0;
+
+	free(text);
+	return n > 0 ? n : 0;
+}
+
+/* The groups above count those below as well in version 2 only: the most is what concerns us. */
+long long limits_oom_kills(const char *root)
+{
+	long long most = 0;
+
+	for (int v2 = 0; v2 < 2; v2++) {
+		struct group g;
+
+		if (group_find(&g, root, "memory", v2))
+			do {
+				long long n = oom_kills_of(&g);
+
+				most = n > most ? n : most;
+			} while (group_up(&g));
+		group_end(&g);
+	}
+	return most;
+}
+
 void limits_free(struct limits *l)
 {
 	free(l->cpus_by);

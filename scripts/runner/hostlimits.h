@@ -16,5 +16,7 @@ struct limits {
  */
 void limits_read(struct limits *l, const char *root);
 void limits_free(struct limits *l);
+/* How often the kernel killed a process of a control group that this one is in because its memory was at an end; 0 if not known. */
+long long limits_oom_kills(const char *root);
 
 #endif

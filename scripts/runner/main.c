@@ -95,6 +95,17 @@ static void choose_jobs(struct options *o, const struct plan *plan)
 	free(why);
 }
 
+/* What is said to be exact is, or is not said. */
+static void check_addresses(const struct options *o)
+{
+	if (host_fixes_addresses())
+		return;
+	if (o->tool->counted)
+		die(EX_HOST, "docker run --security-opt seccomp=unconfined, or outside the container", ADDRESSES_VARY,
+		    "no exact counts on this host");
+	printf("  NOTE    " ADDRESSES_VARY "\n");
+}
+
 /* A kernel for one CPU would take no notice of a second: what should race would not. */
 static void check_cpus(const struct options *o)
 {
@@ -137,6 +148,7 @@ int main(int argc, char **argv)
 	if (o.tool->check)
 		o.tool->check(&o);
 	host_check(o.mem_mb);
+	check_addresses(&o);
 	choose_jobs(&o, &plan);
 	decode_init(o.kernel);
 	code = run_all(&o, &plan);

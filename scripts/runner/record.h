@@ -25,7 +25,7 @@ enum event_kind {
 	EV_LIMIT,	/* its time is up; what follows until its end are its last words */
 	EV_STOP,	/* WHY: it is put down with the run: nothing is its fault */
 	EV_EXIT,	/* STATUS of wait(2): it is gone, nothing more comes from it */
-	EV_END_RUN,	/* WHY: nothing more is started ("interrupted", "run timeout 900s", ...) */
+	EV_END_RUN,	/* WHY: nothing more is started ("interrupted", "run timeout 900s", HOST_TOOK and why, ...) */
 	EV_DEBUGGER,	/* STATUS of the gdb that ran the kernel */
 	EV_AMEND,	/* STATUS<tab>WHY<tab>ADD: the verdict that a later stage gave */
 	EV_DONE,	/* SECONDS since the user's command began, 0 if unknown: the record is whole */

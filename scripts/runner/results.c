@@ -74,6 +74,9 @@ int results_code(const struct verdict *v)
 		return v->gdb_status;
 	if (v->interrupted || !v->whole)
 		return EX_INTERRUPTED;
+	/* What came before may be the host's doing as well. */
+	if (v->host_took)
+		return EX_HOST;
 	switch (worst(v, &n)) {
 	case ST_REPORT:
 		return EX_REPORT;
@@ -157,6 +160,8 @@ char *results_line(const struct verdict *v)
 		buf_printf(&b, "SKIP %d of %d", n.skip, v->plan.n);
 	else if (code == EX_INTERRUPTED)
 		buf_printf(&b, "%s after %d of %d", v->interrupted ? "INTERRUPTED" : "CUT OFF", done, v->plan.n);
+	else if (code == EX_HOST)
+		buf_printf(&b, "HOST after %d of %d", done, v->plan.n);
 	else if (amended(v, &n))
 		buf_printf(&b, "FAIL");
 	else

@@ -20,6 +20,7 @@ struct run {
 	int n_left;
 	double t0, deadline;	/* monotonic; of the whole run, in s of the run, 0 if none */
 	char *armed;		/* text of ARMED_FILE */
+	long long oom_kills;	/* of our control groups before the run (limits_oom_kills()) */
 	int stacks;		/* how often a kernel's own stacks were looked at */
 };
 

@@ -35,6 +35,12 @@ extern volatile sig_atomic_t interrupted;
 
 /* ---- host.c: what this machine must allow ---- */
 
+/*
+ * Whether the kernels of guests lie at the same addresses in each run, which Docker's default profile forbids. Where they do not,
+ * UML adds the distance of its heap to the guest's memory (linux_main() of arch/um/kernel/um_arch.c).
+ */
+bool host_fixes_addresses(void);
+#define ADDRESSES_VARY	"memory and counts vary from run to run: personality(ADDR_NO_RANDOMIZE) is refused (a container's profile?)"
 /* Check /dev/shm (or TMPDIR, TMP, TEMP), memory, ptrace and seccomp, vm.max_map_count; all that is wrong is printed at once.
  * Exits with EX_HOST if a kernel cannot be started. */
 void host_check(long mem_mb);

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hostlimits.h"
 #include "run.h"
 #include "rundir.h"
 #include "symbols.h"
@@ -376,6 +377,7 @@ static void prepare(struct run *r)
 	free(path);
 	r->t0 = now();
 	r->deadline = o->run_limit * o->scale;
+	r->oom_kills = limits_oom_kills("");
 }
 
 static double since(double started)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* How a kernel ended, and what that means for the test that ran, or for none. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -169,6 +170,27 @@ static void take_origins(struct verdict *v, struct vboot *b)
 	}
 }
 
+/*
+ * A kernel does not kill itself with SIGKILL: that was the host's out-of-memory killer, or somebody. SIGBUS is the file that is its
+ * memory, in a file system that is full; UML says so itself where it can. No test is to blame, and none is blamed.
+ */
+static bool host_took(struct verdict *v, const struct vboot *b, int status)
+{
+	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	bool says = b->said.by && !strcmp(b->said.by->name, "host-memory");
+
+	if (b->limit || b->powered_down || v->set.gdb || !(says || sig == SIGKILL || sig == SIGBUS))
+		return false;
+	if (!v->ended) {
+		v->ended = says ? xasprintf(HOST_TOOK "%s", b->said.what) :
+			   xasprintf(HOST_TOOK "signal %d, %s", sig, sig == SIGBUS ? "the file system of its memory is full" :
+				     "which nobody here sent");
+		v->ended_status = ST_NOTRUN;
+	}
+	v->host_took = true;
+	return true;
+}
+
 static void judge_end(struct verdict *v, struct vboot *b, int status, double t_now)
 {
 	int i;
@@ -186,7 +208,9 @@ static void judge_end(struct verdict *v, struct vboot *b, int status, double t_n
 		}
 		return;
 	}
-	if (b->done && b->seen_result == b->end && b->seen_console == b->end) {
+	if (host_took(v, b, status)) {
+		b->next = b->end;
+	} else if (b->done && b->seen_result == b->end && b->seen_console == b->end) {
 		check_power_off(v, b, status);
 	} else if (b->began < b->first) {
 		boot_failed(v, b, status);

@@ -296,7 +296,8 @@ void verdict_event(struct verdict *v, const struct event *e)
 		v->interrupted = !strcmp(e->data, "interrupted");
 		if (!v->ended) {
 			v->ended = xasprintf("%s", e->data);
-			v->ended_status = v->interrupted ? ST_NOTRUN : ST_TIMEOUT;
+			v->host_took = !strncmp(e->data, HOST_TOOK, strlen(HOST_TOOK));
+			v->ended_status = v->interrupted || v->host_took ? ST_NOTRUN : ST_TIMEOUT;
 		}
 		break;
 	case EV_DEBUGGER:

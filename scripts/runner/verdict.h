@@ -97,6 +97,9 @@ struct settings {
 	int n_asked;
 };
 
+/* How EV_END_RUN begins where the host ended a kernel. */
+#define HOST_TOOK	"the host ended a kernel: "
+
 /* A kernel that should be started besides those for the tests in their order. */
 struct wish {
 	enum job job;
@@ -125,6 +128,7 @@ struct verdict {
 	char *ended;			/* why nothing more is started; NULL while it goes on */
 	enum status ended_status;
 	bool gave_up, interrupted;
+	bool host_took;			/* a kernel was ended by the host: what it would have come to is not known */
 	char *release;			/* of the kernel, from its banner */
 	long peak_kb;
 	double boot_s, run_s, total_s;		/* s: the first boot, all of the run, and since the user's command began */

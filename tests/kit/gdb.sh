@@ -5,6 +5,13 @@
 # wrong on the way. Sourced by check.sh.
 # Long, for the cases of one subject share their helpers, and are looked for in one place.
 
+# first_of NAME...: the first that this kernel has; names change from version to version.
+first_of()
+{
+	nm "$OUT/vmlinux" | cut -d' ' -f3 > "$CHECK/symbols"
+	printf '%s\n' "$@" | grep -xFf "$CHECK/symbols" | head -n 1
+}
+
 # gdb_at STATUS TEST PLACE COMMAND...: make gdb with these commands; gdb must end with STATUS. The kernel's log is
 # part of what is said, for value().
 gdb_at()
@@ -206,11 +213,11 @@ gdb_knows_lists_and_locks()
 	gdb_at 0 mremap.move.arrives-page move_page_tables mm-locks mm-current
 	pid=$(current_pid)
 	says "held for write by $pid mremap.move"
-	gdb_at 0 mremap.file.shared-shmem_pmd vma_interval_tree_remove mm-locks mm-current
+	gdb_at 0 mremap.file.shared-shmem_pmd "$(first_of vma_interval_tree_remove mapping_rmap_tree_remove)" mm-locks mm-current
 	pid=$(current_pid)
 	says "i_mmap_rwsem of memfd:mm: held for write by $pid mremap.file"
 	# The first child that exits, while its parent still has the tree.
-	gdb_at 0 kit.state.forked anon_vma_interval_tree_remove mm-locks mm-current 'up' 'p vma->anon_vma->root'
+	gdb_at 0 kit.state.forked "$(first_of anon_vma_interval_tree_remove anon_rmap_tree_remove)" mm-locks mm-current 'up' 'p vma->anon_vma->root'
 	pid=$(current_pid)
 	root=$(sed -n 's/^\$1 = .*\(0x[0-9a-f]*\)$/\1/p' "$CHECK/got")
 	says "anon_vma $root rwsem: held for write by $pid kit.state"

@@ -281,6 +281,55 @@ static_libc()
 	says "missing: libc6-dev bison" "libc6-dev        MISSING"
 }
 
+# As in a container of Docker's: addresses vary, it is said, and what is exact elsewhere is refused here.
+addresses_vary()
+{
+	gcc -Wall -Wextra -Werror -o "$CHECK/no-personality" tests/kit/no-personality.c
+	in_docker="$CHECK/no-personality sh -c"
+	expect 0 $in_docker "$(one_run)"
+	says "NOTE    memory and counts vary from run to run: personality(ADDR_NO_RANDOMIZE) is refused" "mmuml: PASS 1 of 1"
+	expect 3 $in_docker "cd $CHECK/run && $TOP/build/host/mmuml-run --kernel $TOP/${OUT%/*}/build-valgrind/vmlinux --guest $TOP/$GUEST \
+		--tests kit.plain.pass --tool cachegrind"
+	says "no exact counts on this host" "personality(ADDR_NO_RANDOMIZE) is refused" "seccomp=unconfined"
+	expect 0 sh -c "$(one_run)"
+	says_not "addresses"
+}
+
+# Somebody kills the kernel: that is the host's doing, and no test's.
+host_kills_a_kernel()
+{
+	start_hanging
+	kernel=$(pgrep -P "$PID" vmlinux | head -n 1)
+	kill -KILL "$kernel"
+	wait || true
+	cp "$CHECK/hanging" "$CHECK/got"
+	says "mmuml: HOST after 0 of 1 (the host ended a kernel: signal 9, which nobody here sent)" "exit 3"
+	same "$(jq -r '.tests[0].status' "$CHECK/run/out/latest/results.json")" NOTRUN "the test"
+}
+
+# What is another user's, or cannot be written, is said before all else.
+not_this_users()
+{
+	a_copy
+	mkdir -p other/build other/out other/scripts
+	cp -r scripts/doctor.sh scripts/lib other/scripts/
+	cd other || return
+	expect 0 scripts/doctor.sh --install
+	[ "$(id -u)" = 0 ] || return 0
+	chmod 755 "$CHECK" .
+	as_another="setpriv --reuid=4242 --regid=4242 --clear-groups env -u HOME"
+	expect 3 $as_another scripts/doctor.sh --install
+	says "other/build cannot be written" "it belongs to root, you are 4242" "sudo chown -R 4242"
+	chown -R 4242 .
+	expect 0 $as_another scripts/doctor.sh --install
+	touch build/config.lock
+	expect 3 $as_another scripts/doctor.sh --install
+	says "build/config.lock cannot be written" "it belongs to root"
+	rm -f build/config.lock
+	expect 3 privately "mount --bind '$PWD' '$PWD' && mount -o remount,bind,ro '$PWD' && cd '$PWD' && scripts/doctor.sh --install"
+	says "cannot be written" "Read-only file system" "git clone"
+}
+
 host_cases()
 {
 	t host.shm_noexec shm_noexec
@@ -288,6 +337,9 @@ host_cases()
 	t host.memory_nowhere memory_nowhere
 	t host.out_read_only out_read_only
 	t host.disk_full disk_full
+	t host.addresses addresses_vary
+	t host.kills host_kills_a_kernel
+	t -host host.not_ours not_this_users
 	t -x out host.no_optional_tools without_optional_tools
 	t -host host.missing_tool missing_tool
 	t -host host.asks asks_before_it_installs

@@ -129,11 +129,35 @@ static void version_1(void)
 	expect("both", 0.75, 600, "limit of /sys/fs/cgroup/memory/a");
 }
 
+static void oom_kills(const char *what, long long want)
+{
+	long long n = limits_oom_kills(ROOT);
+
+	cases++;
+	if (n == want)
+		return;
+	failures++;
+	printf("unit-limits: %s: %lld kills instead of %lld\n", what, n, want);
+}
+
+static void kills(void)
+{
+	host("0::/a/b\n", V2_MOUNT);
+	oom_kills("no groups", 0);
+	put("/sys/fs/cgroup/a/memory.events", "low 0\nhigh 5\nmax 7\noom 3\noom_kill 2\noom_group_kill 9\n");
+	put("/sys/fs/cgroup/a/b/memory.events", "low 0\noom 1\noom_kill 1\n");
+	oom_kills("of the group above", 2);
+	host("4:memory:/a\n", "34 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n");
+	put("/sys/fs/cgroup/memory/a/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n");
+	oom_kills("version 1", 4);
+}
+
 int main(void)
 {
 	version_2();
 	containers();
 	version_1();
+	kills();
 	remove_tree(ROOT);
 	printf("unit-limits: %d passed, %d failed\n", cases - failures, failures);
 	return failures ? 1 : 0;
