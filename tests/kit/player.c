@@ -70,9 +70,6 @@ static __attribute__((noreturn)) void end(int status)
 {
 	if (!WIFSIGNALED(status))
 		_exit(WEXITSTATUS(status));
-	/* What the runner has killed waits for it to do so. */
-	if (WTERMSIG(status) == SIGKILL)
-		until_killed();
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
 	signal(WTERMSIG(status), SIG_DFL);
 	raise(WTERMSIG(status));
@@ -121,6 +118,7 @@ static void play(void *arg, const struct event *e)
 		break;
 	case EV_LIMIT:
 	case EV_STOP:
+		/* The runner kills it. */
 		until_killed();
 	case EV_EXIT:
 		end(atoi(e->data));
