@@ -19,7 +19,7 @@ new_dir()
 		die $EX_USAGE "NAME=$NAME is no name of a directory" "letters, digits, - and _ only" "make $1 NAME=mm-my-change" ;;
 	esac
 	[ ! -e "mm-changes/$NAME" ] || die $EX_USAGE "there is a mm-changes/$NAME already" "" "ls mm-changes/$NAME"
-	NEW=$(mktemp -d "$BUILD/change.XXXXXX")
+	NEW=$(scratch change)
 	trap 'rm -rf "$NEW"' EXIT
 }
 

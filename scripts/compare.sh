@@ -22,10 +22,8 @@ case ${1-} in
 '') ;;
 *) die $EX_USAGE "compare.sh: unknown argument $1" "" "make help" ;;
 esac
-# What a comparison left, if none can be at work in it any more.
-find "$BUILD" -maxdepth 1 -name 'compare.??????' -mtime +0 -exec rm -rf {} +
 keep=$work
-[ -n "$work" ] || work=$(mktemp -d "$BUILD/compare.XXXXXX")
+[ -n "$work" ] || work=$(scratch compare)
 trap '[ -n "$keep" ] || rm -rf "$work"' EXIT
 
 # A comparison that has a result is done with, and what the user has to mend says so itself; of anything else the files are

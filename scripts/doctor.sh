@@ -8,35 +8,35 @@
 set -eu
 . scripts/lib/kit.sh
 
-# Debian package, what shows that it is there, and why we want it.
+# Debian's package, what shows that it is there, Fedora's package, Arch's, and why we want it.
 needs()
 {
 	cat <<-'EOF'
-	gcc		cmd:gcc			kernel, guest and host programs
-	libc6-dev	static:stdio.h		the same, and the guest's programs are static
-	make		cmd:make		the interface, and kbuild
-	git		cmd:git			the managed tree: one commit per patch
-	flex		cmd:flex		kbuild's kconfig
-	bison		cmd:bison		kbuild's kconfig
-	bc		cmd:bc			kbuild's timeconst
-	xz-utils	cmd:xz			the source package is .tar.xz
-	cpio		cmd:cpio		the guest's initramfs
-	util-linux	cmd:mkswap		the guest's swap device
-	e2fsprogs	cmd:mkfs.ext4		the guest's ext4 device
-	libelf-dev	header:gelf.h		libdw's companion
-	libdw-dev	header:elfutils/libdwfl.h	addresses to file:line, stacks of a live kernel
-	libjansson-dev	header:jansson.h	results.json
-	libexpat1-dev	header:expat.h		make memcheck reads valgrind's XML
-	valgrind	file:/usr/include/valgrind/memcheck.h	make memcheck, make profile; its headers: the kernel of profile valgrind
-	ccache		cmd:ccache		a second build of the same source in seconds
-	busybox-static	file:/bin/busybox	the shell in the guest
-	shellcheck	cmd:shellcheck		make check
-	hyperfine	cmd:hyperfine		make bench
-	gnuplot-nox	cmd:gnuplot		make compare: plots of counters over a parameter
-	jq		cmd:jq			make check reads results.json with it
-	python3		cmd:python3		kbuild's compile_commands.json and gdb scripts
-	gdb		cmd:gdb			make gdb, make interleave
-	graphviz	cmd:dot			make rmap-graph: the picture
+	gcc             cmd:gcc                         gcc                      gcc         kernel, guest and host programs
+	libc6-dev       static:stdio.h                  glibc-devel,glibc-static glibc       the same, and the guest's programs are static
+	make            cmd:make                        make                     make        the interface, and kbuild
+	git             cmd:git                         git                      git         the managed tree: one commit per patch
+	flex            cmd:flex                        flex                     flex        kbuild's kconfig
+	bison           cmd:bison                       bison                    bison       kbuild's kconfig
+	bc              cmd:bc                          bc                       bc          kbuild's timeconst
+	xz-utils        cmd:xz                          xz                       xz          the source package is .tar.xz
+	cpio            cmd:cpio                        cpio                     cpio        the guest's initramfs
+	util-linux      cmd:mkswap                      util-linux               util-linux  the guest's swap device
+	e2fsprogs       cmd:mkfs.ext4                   e2fsprogs                e2fsprogs   the guest's ext4 device
+	libelf-dev      header:gelf.h                   elfutils-libelf-devel    libelf      libdw's companion
+	libdw-dev       header:elfutils/libdwfl.h       elfutils-devel           elfutils    addresses to file:line, stacks of a live kernel
+	libjansson-dev  header:jansson.h                jansson-devel            jansson     results.json
+	libexpat1-dev   header:expat.h                  expat-devel              expat       make memcheck reads valgrind's XML
+	valgrind        file:/usr/include/valgrind/memcheck.h valgrind-devel           valgrind    make memcheck, make profile; its headers: the kernel of profile valgrind
+	ccache          cmd:ccache                      ccache                   ccache      a second build of the same source in seconds
+	busybox-static  file:/bin/busybox               busybox                  busybox     the shell in the guest
+	shellcheck      cmd:shellcheck                  ShellCheck               shellcheck  make check
+	hyperfine       cmd:hyperfine                   hyperfine                hyperfine   make bench
+	gnuplot-nox     cmd:gnuplot                     gnuplot                  gnuplot     make compare: plots of counters over a parameter
+	jq              cmd:jq                          jq                       jq          make check reads results.json with it
+	python3         cmd:python3                     python3                  python      kbuild's compile_commands.json and gdb scripts
+	gdb             cmd:gdb                         gdb                      gdb         make gdb, make interleave
+	graphviz        cmd:dot                         graphviz                 graphviz    make rmap-graph: the picture
 	EOF
 }
 
@@ -44,8 +44,8 @@ needs()
 wants()
 {
 	cat <<-'EOF'
-	lcov		cmd:genhtml		make coverage HTML=1: the pages
-	b4		cmd:b4			a mail box with several versions of a series: which mails are it
+	lcov            cmd:genhtml                     lcov                     lcov        make coverage HTML=1: the pages
+	b4              cmd:b4                          b4                       b4          a mail box with several versions of a series: which mails are it
 	EOF
 }
 
@@ -72,7 +72,7 @@ have()
 # Of the lines on standard input: the packages that are not there.
 missing()
 {
-	while read -r package probe why; do
+	while read -r package probe _; do
 		have "$probe" || echo "$package"
 	done
 }
@@ -101,12 +101,28 @@ ask_first()
 	esac
 }
 
+# elsewhere COLUMN LIST: what another distribution calls them, from that column of the lists.
+elsewhere()
+{
+	{ needs; wants; } | awk -v column="$1" -v list=" $2 " 'index(list, " " $1 " ") { print $column }' | tr ',' '\n' | sort -u | paste -sd' '
+}
+
 # may_install LIST: there is apt, and we may call it; sudo is "sudo" where it takes that.
 may_install()
 {
-	command -v apt-get >/dev/null ||
-		die $EX_HOST "missing: $1" "these are Debian's package names; this machine has no apt" \
-		    "install them with this machine's package manager"
+	if ! command -v apt-get >/dev/null; then
+		looked=$({ needs; wants; } | awk -v list=" $1 " 'index(list, " " $1 " ") { print $2 }' | sed 's/^cmd:/command /; s/^header:/header /
+			s/^file:/file /; s/^static:/static libc, by header /' | paste -sd, | sed 's/,/, /g')
+		fedora="dnf install $(elsewhere 3 "$1")" arch="pacman -S $(elsewhere 4 "$1")"
+		if command -v dnf >/dev/null; then
+			try=$fedora
+		elif command -v pacman >/dev/null; then
+			try=$arch
+		else
+			try="Debian: $1; Fedora: $fedora; Arch: $arch"
+		fi
+		die $EX_HOST "missing: $1" "this machine has no apt; looked for: $looked" "$try"
+	fi
 	sudo=
 	[ "$(id -u)" != 0 ] || return 0
 	sudo -n true 2>/dev/null ||
@@ -132,7 +148,7 @@ install_missing()
 
 table()
 {
-	{ needs; wants | sed 's/$/ (installed when asked for)/'; } | while read -r package probe why; do
+	{ needs; wants | sed 's/$/ (installed when asked for)/'; } | while read -r package probe _ _ why; do
 		state=ok
 		have "$probe" || state=MISSING
 		case $state$why in "MISSING"*"(installed when asked for)") state=- ;; esac
@@ -169,14 +185,38 @@ may_write()
 	done
 }
 
+# gnu_tools: the kit's scripts are written for GNU's; BusyBox or others may stand before them in PATH.
+gnu_tools()
+{
+	while read -r tool words; do
+		# shellcheck disable=SC2086 # words
+		if ! why=$("$tool" $words 2>&1 >/dev/null </dev/null); then
+			die $EX_HOST "$(command -v "$tool") is not GNU's $tool" "$tool $words: $(echo "$why" | head -n 1)" \
+			    "PATH=/usr/bin:\$PATH make run"
+		fi
+	done <<-'EOF'
+	find / -maxdepth 0 -printf %T@
+	stat -c %Y -L /
+	realpath -m /no/such/directory
+	sort -sV /dev/null
+	cp --reflink=auto -t /dev/null --version
+	sed -Ez p /dev/null
+	xargs -0 -r true
+	grep -qP ^ /proc/version
+	paste -sd, /dev/null
+	env --default-signal=INT true
+	timeout 1 true
+	EOF
+}
+
 PATH=$PATH:/usr/sbin:/sbin
 may_write
 mkdir -p "$BUILD"
 case ${1-} in
 --install)
 	stamp=$BUILD/deps.ok
-	# A new list, or a change of the machine's packages, is looked at again.
-	if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(cksum < "$0")" ] &&
+	# A new list, another PATH, or a change of the machine's packages, is looked at again.
+	if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(cksum < "$0") $PATH" ] &&
 	   [ -z "$(find /var/lib/dpkg/status -newer "$stamp" 2>/dev/null)" ]; then
 		exit 0
 	fi
@@ -184,7 +224,8 @@ case ${1-} in
 	[ -z "$lack" ] || install_missing "$lack"
 	lack=$(needs | missing | tr '\n' ' ')
 	[ -z "$lack" ] || die $EX_HOST "still missing: $lack" "installed, but not found in PATH=$PATH" "make doctor"
-	cksum < "$0" > "$stamp"
+	gnu_tools
+	echo "$(cksum < "$0") $PATH" > "$stamp"
 	;;
 --want)
 	lack=$(wants | grep "^$2[[:space:]]" | missing)

@@ -140,7 +140,7 @@ since()
 own_directory()
 {
 	mkdir -p "$BUILD/trees"
-	SCRATCH=$(realpath "$(mktemp -d "$BUILD/tree.XXXXXX")")
+	SCRATCH=$(realpath "$(scratch tree)")
 	trap 'rm -rf "$SCRATCH"' EXIT
 	trap 'exit $EX_INTERRUPTED' INT TERM HUP
 }

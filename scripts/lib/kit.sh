@@ -20,7 +20,7 @@ EX_FAIL=$((EX_FAIL)) EX_USAGE=$((EX_USAGE)) EX_HOST=$((EX_HOST)) EX_SKIP=$((EX_S
 EX_CONFIG=$((EX_CONFIG)) EX_BUILD=$((EX_BUILD)) EX_INTERRUPTED=$((EX_INTERRUPTED))
 TOP=$(pwd)
 BUILD=${BUILD:-build}
-KGIT=$(realpath -m "$BUILD")/git
+case $BUILD in /*) KGIT=$BUILD/git ;; *) KGIT=$TOP/$BUILD/git ;; esac
 export TOP BUILD KGIT
 
 # say TAG TEXT: one kbuild-style progress line.
@@ -87,6 +87,16 @@ make_repo()
 	kgit config maintenance.auto false
 }
 
+# scratch NAME: makes a directory of this process below build/ and prints it. Those of processes that were killed go.
+scratch()
+{
+	for old in "$BUILD/$1".[0-9]*.??????; do
+		of=${old%.*}
+		[ ! -d "$old" ] || [ -d "/proc/${of##*.}" ] || rm -rf "$old"
+	done
+	mktemp -d "$BUILD/$1.$$.XXXXXX"
+}
+
 # one_at_a_time NAME CMD...: run CMD holding build/NAME.lock, so that two makes do not collide.
 one_at_a_time()
 {
@@ -135,7 +145,7 @@ kmake()
 	*-j*) ;;
 	*) set -- -j"$(nproc)" "$@" ;;
 	esac
-	unset KCONFIG_CONFIG KBUILD_OUTPUT KBUILD_EXTMOD KCONFIG_ALLCONFIG KCONFIG_DEFCONFIG_LIST
+	unset KCONFIG_CONFIG KBUILD_OUTPUT KBUILD_EXTMOD KCONFIG_DEFCONFIG_LIST
 	make -C "$kmake_tree" ARCH=um CROSS_COMPILE= O="$TOP/$kmake_out" CC="$cc" KBUILD_BUILD_TIMESTAMP='1970-01-01' \
 		KBUILD_BUILD_USER=mmuml KBUILD_BUILD_HOST=mmuml KBUILD_BUILD_VERSION=1 LOCALVERSION= "$@"
 }

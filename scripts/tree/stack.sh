@@ -156,7 +156,7 @@ made_dir()
 		echo "$made"
 		return 0
 	fi
-	mkdir -p "$BUILD/series" && new=$(mktemp -d "$BUILD/series/new.XXXXXX") || exit "$EX_HOST"
+	mkdir -p "$BUILD/series" && new=$(scratch series/new) || exit "$EX_HOST"
 	code=0
 	scripts/mbox/patches.sh "$1" "$new" || code=$?
 	[ "$code" != 0 ] || { chmod 755 "$new" && echo "$1" > "$new/source" && echo "$sum" > "$new/sum" && settle "$new" "$made"; } ||

@@ -420,8 +420,8 @@ odd_run_directories()
 steps_over_a_merge()
 {
 	user_tree
-	theirs() { git -C "$CHECK/linux" -c user.name=u -c user.email=u@localhost "$@"; }
-	commit() { echo "/* $1 */" >> "$CHECK/linux/$2"; theirs commit -qam "$1"; }
+	theirs() { git -C "$LINUX_TREE" -c user.name=u -c user.email=u@localhost "$@"; }
+	commit() { echo "/* $1 */" >> "$LINUX_TREE/$2"; theirs commit -qam "$1"; }
 	base=$(theirs rev-parse HEAD)
 	theirs checkout -q -b topic
 	commit t1 mm/mremap.c
@@ -430,7 +430,7 @@ steps_over_a_merge()
 	commit m1 mm/rmap.c
 	commit m2 mm/rmap.c
 	theirs merge -q --no-ff -m merged topic
-	expect 0 env LINUX="$CHECK/linux" S="git:$base..HEAD" EACH=1 scripts/compare/plan.sh "$CHECK/work"
+	expect 0 env LINUX="$LINUX_TREE" S="git:$base..HEAD" EACH=1 scripts/compare/plan.sh "$CHECK/work"
 	subjects=
 	while IFS='	' read -r one other _ _ step; do
 		[ "$step" = step ] || continue
@@ -440,7 +440,7 @@ steps_over_a_merge()
 	done < "$CHECK/work/plan"
 	same "$subjects" " m1 m2 merged" "the steps"
 	same "$(tail -n 1 "$CHECK/work/plan" | cut -f1,2,5)" "$(printf 'git:%s\tgit:HEAD\t-' "$base")" "the whole at the end"
-	expect 2 env LINUX="$CHECK/linux" S="git:$base..nowhere" EACH=1 scripts/compare/plan.sh "$CHECK/work"
+	expect 2 env LINUX="$LINUX_TREE" S="git:$base..nowhere" EACH=1 scripts/compare/plan.sh "$CHECK/work"
 	says "no commits in $base..nowhere"
 }
 

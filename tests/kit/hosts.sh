@@ -281,6 +281,39 @@ static_libc()
 	says "missing: libc6-dev bison" "libc6-dev        MISSING"
 }
 
+# Other tools than GNU's before them in PATH are said, with what they do not know.
+tools_of_busybox()
+{
+	for tool in find cp sed grep env realpath; do
+		rm -rf "$CHECK/busybox" "$CHECK/doctor"
+		mkdir "$CHECK/busybox"
+		ln -s /bin/busybox "$CHECK/busybox/$tool"
+		expect 3 env BUILD="$CHECK/doctor" PATH="$CHECK/busybox:$PATH" scripts/doctor.sh --install
+		says "$CHECK/busybox/$tool is not GNU's $tool" "try:     PATH=/usr/bin:"
+	done
+	# The same PATH without it is looked at again.
+	rm "$CHECK/busybox/$tool"
+	expect 0 env BUILD="$CHECK/doctor" PATH="$CHECK/busybox:$PATH" scripts/doctor.sh --install
+}
+
+# Where there is no apt, what was looked for and what others call it; a tree of the user's needs none.
+without_apt()
+{
+	a_fake_apt
+	rm "$CHECK/bin/apt-get"
+	expect 3 env PATH="$CHECK/bin" BUILD="$CHECK/doctor" scripts/doctor.sh --install
+	says "missing: bison" "this machine has no apt; looked for: command bison" "Fedora: dnf install bison; Arch: pacman -S bison"
+	ln -s /bin/true "$CHECK/bin/dnf"
+	expect 3 env PATH="$CHECK/bin" BUILD="$CHECK/doctor" scripts/doctor.sh --install
+	says "try:     dnf install bison"
+	rm "$CHECK/bin/dnf"
+	ln -sf "$(command -v bison)" "$CHECK/bin/bison"
+	expect 0 env PATH="$CHECK/bin" BUILD="$CHECK/doctor" scripts/doctor.sh --install
+	expect 0 env PATH="$CHECK/bin" BUILD="$CHECK/doctor" LINUX=/some/tree scripts/fetch.sh
+	expect 3 env PATH="$CHECK/bin" BUILD="$CHECK/doctor" scripts/fetch.sh
+	says "this machine has no apt" "make run LINUX="
+}
+
 # As in a container of Docker's: addresses vary, it is said, and what is exact elsewhere is refused here.
 addresses_vary()
 {
@@ -340,6 +373,8 @@ host_cases()
 	t host.addresses addresses_vary
 	t host.kills host_kills_a_kernel
 	t -host host.not_ours not_this_users
+	t -host host.busybox tools_of_busybox
+	t -host host.no_apt without_apt
 	t -x out host.no_optional_tools without_optional_tools
 	t -host host.missing_tool missing_tool
 	t -host host.asks asks_before_it_installs

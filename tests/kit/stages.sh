@@ -651,7 +651,7 @@ two_at_once()
 	wait $first || code=$?
 	same $code 0 "status of the first ($(head -n 3 "$CHECK/first"))"
 	same "$(cat "$CHECK/first")" "$(cat "$CHECK/got")" "the commit"
-	same "$(find build/ -maxdepth 1 -name 'tree.??????')" "" "what is left"
+	same "$(find build/ -maxdepth 1 -name 'tree.*.??????')" "" "what is left"
 }
 
 # The same with a mail box, whose patches are written below build/series: they stay as they are for who reads them.
