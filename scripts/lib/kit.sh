@@ -6,6 +6,8 @@
 # Run from a hook of git's, these are the user's repository and index to every git below (git rev-parse --local-env-vars), its
 # pathspecs, or the names that go into each commit and so into its id. With CDPATH cd prints.
 unset CDPATH
+# Options that programs take from the environment: bc makes the kernel's timeconst.h, and says more under POSIXLY_CORRECT.
+unset POSIXLY_CORRECT BC_ENV_ARGS BC_LINE_LENGTH GREP_OPTIONS TAR_OPTIONS XZ_OPT XZ_DEFAULTS GZIP
 for v in $(env | sed -n 's/^\(GIT_[A-Z0-9_]*\)=.*/\1/p'); do
 	case $v in GIT_EXEC_PATH | GIT_TRACE*) ;; *) unset "$v" ;; esac
 done

@@ -8,6 +8,7 @@
 #        AT_ONCE=1                     cases side by side: as many as there are CPUs, at most 4, unless it says otherwise
 #        V=1                           how long every case took, not the slowest 15
 #        tests/kit/check.sh --case NAME   one case, as the above starts it
+#        tests/kit/check.sh --habits      what developers have and type, tried, as a table (habits.sh)
 set -eu
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$TOP"
@@ -30,6 +31,7 @@ AT_ONCE=${AT_ONCE:-$((cpus < 4 ? cpus : 4))}
 . tests/kit/stages.sh
 . tests/kit/kernels.sh
 . tests/kit/mails.sh
+. tests/kit/habits.sh
 . tests/kit/hosts.sh
 . tests/kit/gdb.sh
 . tests/kit/coverage.sh
@@ -52,6 +54,7 @@ all_cases()
 	stage_cases
 	kernel_cases
 	mail_cases
+	habit_cases
 	runner_cases
 	replay_cases
 	play_cases
@@ -111,6 +114,12 @@ if [ -n "$CASE" ]; then
 	mkdir -p "$CHECK/run"
 	run_case
 	exit "$(cat "$STATE/$CASE.code")"
+fi
+if [ "${1-}" = --habits ]; then
+	mkdir -p "$CHECK"
+	printf '| tried | exit | said |\n|---|---|---|\n'
+	TABLE=1 habits
+	exit 0
 fi
 export CHECK_FULL="$FULL"
 rm -rf "$CHECK_TOP"
