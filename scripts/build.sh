@@ -113,6 +113,18 @@ keep_warnings()
 	mv "$out/warnings.tmp" "$out/warnings"
 }
 
+# forget_gone: the objects of sources that are not there any more; kbuild takes an object for made whose source has no rule, and
+# would link what nobody can see.
+forget_gone()
+{
+	while read -r f; do
+		case $f in ../*.[cS]) ;; *) continue ;; esac
+		[ ! -e "$tree/${f#../}" ] || continue
+		object=${f#../}
+		rm -f "$out/${object%.[cS]}.o"
+	done < "$out/.changed"
+}
+
 # check_ccache: one that cannot write where the user's variables send it would fail each compilation.
 check_ccache()
 {
@@ -132,6 +144,7 @@ build()
 	key=$(build_key)
 	changed=0
 	"$fresh" check "$out" > "$out/.changed" || changed=$?
+	forget_gone
 	if [ "$(cat "$out/.build.key" 2>/dev/null)" = "$key" ]; then
 		[ $changed != 0 ] || return 0
 		check_ccache

@@ -206,6 +206,22 @@ does_not_compile()
 	return $code
 }
 
+# A source that is gone, whose object is still asked for and still there: that is no build.
+source_is_gone()
+{
+	tree=build/trees/default
+	echo 'int kit_gone;' > $tree/mm/kit_gone.c
+	echo 'obj-y += kit_gone.o' >> $tree/mm/Makefile
+	code=0
+	expect 0 scripts/build.sh $tree fast || code=1
+	rm $tree/mm/kit_gone.c
+	expect 7 scripts/build.sh $tree fast || code=1
+	says "the kernel does not build" kit_gone || code=1
+	git -C $tree checkout -q mm/Makefile
+	expect 0 scripts/build.sh $tree fast || code=1
+	return $code
+}
+
 # What changed decides what is done: nothing, one object and the link, everything.
 short_ways_agree()
 {
@@ -885,6 +901,7 @@ stage_cases()
 	t config.contradiction contradiction
 	t config.malformed malformed_fragment
 	t -x tree build.error does_not_compile
+	t -x tree build.source_gone source_is_gone
 	t -x tree build.short_ways short_ways_agree
 	t -x tree config.hollow hollow_profile
 	t -x tree build.killed make_is_killed
