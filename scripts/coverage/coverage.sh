@@ -60,10 +60,27 @@ cannot_tell()
 report()
 {
 	status=0
+	if [ -n "${MAP-}" ]; then
+		"$cov" --map "$run/coverage/map" "$run" > "$run/coverage.txt" || status=$?
+		echo map > "$run/coverage/headline"
+		[ $status != "$EX_NEVER" ] || status=0
+		return $status
+	fi
 	"$cov" --json "$run/coverage.json" --info "$run/coverage.info" --changed-info "$run/changed.info" \
-		--headline "$run/coverage/headline" --base "${BASE-}" "$run" > "$run/coverage.txt" || status=$?
+		--headline "$run/coverage/headline" --map "$run/coverage/map" --base "${BASE-}" "$run" > "$run/coverage.txt" || status=$?
 	cat "$run/coverage.txt"
 	return $status
+}
+
+# keep_map: of a run of all tests, build/map: the map and the sources that it is about. The one before stays until it is there.
+keep_map()
+{
+	[ -z "${T-}" ] || return 0
+	new=$(scratch map)
+	cp "$run/coverage/map" "$new/" && cp -r "$run/coverage/src" "$new/src"
+	rm -rf "$BUILD/map"
+	mv "$new" "$BUILD/map"
+	say MAP "$(grep -c '^test ' "$BUILD/map/map") tests, $(grep -c '^fn ' "$BUILD/map/map") functions of $(grep -c '^file ' "$BUILD/map/map") files"
 }
 
 if [ -n "${WHO-}" ]; then
@@ -93,6 +110,10 @@ case $told in
 0 | "$EX_NEVER") ;;
 *) cannot_tell $told ;;
 esac
+keep_map
+if [ -n "${MAP-}" ]; then
+	exit $code
+fi
 [ -z "${JSON-}" ] || cp "$run/coverage.json" "$JSON"
 [ -z "${HTML-}" ] || make_html
 say REPORT "$run/coverage.txt $run/coverage.json $run/coverage.info"
