@@ -233,7 +233,12 @@ gdb_reads_every_kernel()
 		OUT=build/trees/$(KERNEL=$ON_KERNEL scripts/tree.sh --name)/build-fast
 		expect 0 make build KERNEL="$ON_KERNEL"
 		for what in gdb_knows_vmas_and_tasks gdb_walks_the_reverse_map gdb_walks_page_tables gdb_knows_lists_and_locks gdb_marks_disagreements; do
-			(set -e; $what) || { echo "$what on $ON_KERNEL"; code=1; }
+			# Not as a condition: without set -e a case cannot fail.
+			set +e
+			(set -e; $what)
+			ended=$?
+			set -e
+			[ $ended = 0 ] || { echo "$what on $ON_KERNEL"; code=1; }
 		done
 	done
 	unset ON_KERNEL
