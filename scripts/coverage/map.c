@@ -7,8 +7,8 @@
  *   file PATH                  what follows is about this file
  *   fn START END NAME          a function's lines
  *   ln NR SET IDLE             a line with code; IDLE: 1 if boot, or a process that does nothing, executes it
- * An edit of a line concerns the tests that execute it, or the lines with code next to it: new code has no record of its own, and
- * a line without code may decide what those beside it do.
+ * An edit of lines with code concerns the tests that execute them; one between such lines, or of others, those that execute the
+ * line before or behind it: what is new has no record of its own.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -210,6 +210,7 @@ static void concern(struct map *m, struct mfile *f, int old_at, int old_n)
 	int from = old_at, to = old_n ? old_at + old_n - 1 : old_at + 1;
 	struct mfn *fn = function_at(f, from, to);
 	const struct mline *before = NULL;
+	bool own = false;
 
 	if (!fn) {
 		printf("all %s:%d is outside of functions\n", f->path, from);
@@ -219,17 +220,20 @@ static void concern(struct map *m, struct mfile *f, int old_at, int old_n)
 	if (!fn->said)
 		printf("function %s\n", fn->name);
 	fn->said = true;
-	for (int i = 0; i < f->n_lines; i++) {
-		const struct mline *l = &f->lines[i];
-
-		if (l->nr < fn->start || l->nr > fn->end)
+	for (int i = 0; old_n && i < f->n_lines; i++)
+		if (f->lines[i].nr >= from && f->lines[i].nr <= to) {
+			take(m, &f->lines[i]);
+			own = true;
+		}
+	if (own)
+		return;
+	for (int i = 0; i < f->n_lines && f->lines[i].nr <= fn->end; i++) {
+		if (f->lines[i].nr < fn->start)
 			continue;
-		if (l->nr < from || (!old_n && l->nr == from)) {
-			before = l;
-		} else if (l->nr <= to && old_n) {
-			take(m, l);
+		if (f->lines[i].nr <= from) {
+			before = &f->lines[i];
 		} else {
-			take(m, l);
+			take(m, &f->lines[i]);
 			break;
 		}
 	}
