@@ -69,13 +69,13 @@ go_on()
 	exec_runner "$@"
 }
 
+# The runner takes the place of this shell: what it is to read is an open file by then, and no directory is left.
 exec_runner()
 {
 	trap - EXIT
-	code=0
-	"$@" || code=$?
+	[ ! -f "$work/first" ] || exec 8< "$work/first"
 	rm -rf "$work"
-	exit $code
+	exec "$@"
 }
 
 others=$(printf '%s' "${T-}" | tr -s ', ' '\n' | sed '/^@changed$/d; /^$/d' | paste -sd,)
@@ -112,6 +112,6 @@ else
 fi
 in_order "$work/reach" > "$work/first"
 case $how in
-only) exec_runner "$@" --tests "$(paste -sd, "$work/first")${others:+,$others}" --first "$work/first" ;;
-first) exec_runner "$@" --first "$work/first" ;;
+only) exec_runner "$@" --tests "$(paste -sd, "$work/first")${others:+,$others}" --first /dev/fd/8 ;;
+first) exec_runner "$@" --first /dev/fd/8 ;;
 esac
