@@ -14,7 +14,7 @@ $(call refuse,make $(flags) has no answer,with it a failure is no failure or not
 endif
 
 # ---- what can be set, and its default ----
-# tests to run: globs over area.file.case, separated by commas
+# tests to run: globs over area.file.case, separated by commas; @changed: those that reach what is edited (make map)
 T	?=
 # changes to build in: names below mm-changes/, separated by commas; "none"; empty: mm-changes/series
 S	?=
@@ -116,6 +116,9 @@ GDBSH	= scripts/gdb.sh $(OUT) $(shell echo $$PPID)
 RUNTESTS = $(RUN) --tests '$(T)' --seed $(SEED) --repeat $(REPEAT) --started $(START) \
 	  $(if $(V),--verbose) $(if $(ISOLATE),--isolate) $(if $(JOBS),--jobs '$(JOBS)') $(if $(KEEP_GOING),--keep-going)
 
+# What an edit concerns: alone if T= says @changed, else first, where all tests are asked for.
+CHANGED	= $(if $(findstring @changed,$(T)),scripts/changed.sh only $(TREE),$(if $(T)$(ISOLATE),,scripts/changed.sh first $(TREE)))
+
 # as many at a time as there are CPUs, unless -j says otherwise
 PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -123,7 +126,7 @@ PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 RUNVARS = $(call given,T S PROFILE LINUX KERNEL SCALE SEED REPEAT MEM ISOLATE JOBS KEEP_GOING APPEND)
 
 .PHONY: help doctor deps fetch tree config build run coverage gdb rmap-graph interleave shell list check soak bench
-.PHONY: memcheck profile compare new-change export import clean distclean host guest kernel
+.PHONY: map memcheck profile compare new-change export import clean distclean host guest kernel
 help:
 	@scripts/help.sh
 
@@ -156,7 +159,7 @@ guest: config
 build: kernel host guest
 
 run: $(if $(BISECT),,build)
-	$(if $(BISECT),+@scripts/bisect.sh $(RUNVARS),@$(if $(GDB_ON_FAIL),$(GDBSH) $(RUNTESTS) --on-fail,$(RUNTESTS)) --what run)
+	$(if $(BISECT),+@scripts/bisect.sh $(RUNVARS),@$(if $(GDB_ON_FAIL),$(GDBSH) $(RUNTESTS) --on-fail,$(CHANGED) $(RUNTESTS)) --what run)
 
 # The reverse map of the test's processes as a picture, when the first of them exits (or at B=).
 rmap-graph: build
@@ -171,7 +174,13 @@ gdb: $(if $(ATTACH),host,build)
 
 coverage: override PROFILE := coverage
 coverage: $(if $(WHO),host,build)
-	@STARTED=$(START) scripts/coverage/coverage.sh $(TREE) $(RUNTESTS)
+	@MAP= STARTED=$(START) scripts/coverage/coverage.sh $(TREE) $(RUNTESTS)
+
+# Which tests reach which line, for T=@changed: all tests under make coverage, without its report.
+map: override T :=
+map: override PROFILE := coverage
+map: build
+	@MAP=1 scripts/coverage/coverage.sh $(TREE) $(RUNTESTS)
 
 # Every report of valgrind's memcheck fails the test that ran.
 memcheck: override PROFILE := valgrind

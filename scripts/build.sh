@@ -78,6 +78,8 @@ whole()
 	{ kmake "$tree" "$out" $(og_flags) ${gcov:+"$gcov"} vmlinux 2>&1 && : > "$done"; } | tee "$log" | show
 	if [ ! -f "$done" ]; then
 		cause=$(grep -m1 -E 'error:|Error |undefined reference' "$log" || tail -n 1 "$log")
+		! grep -q 'No space left on device' "$log" ||
+			die $EX_HOST "the kernel cannot be built" "$(grep -m1 'No space left on device' "$log")" "df -h $out ${TMPDIR:-/tmp}"
 		die $EX_BUILD "the kernel does not build" "${cause:-make was killed}" "make build V=1  (the whole log: $log)"
 	fi
 	# The environment that kbuild gives to its sub-makes, for the short way.
@@ -113,6 +115,18 @@ keep_warnings()
 	mv "$out/warnings.tmp" "$out/warnings"
 }
 
+# forget_gone: the objects of sources that are not there any more; kbuild takes an object for made whose source has no rule, and
+# would link what nobody can see.
+forget_gone()
+{
+	while read -r f; do
+		case $f in ../*.[cS]) ;; *) continue ;; esac
+		[ ! -e "$tree/${f#../}" ] || continue
+		object=${f#../}
+		rm -f "$out/${object%.[cS]}.o"
+	done < "$out/.changed"
+}
+
 # check_ccache: one that cannot write where the user's variables send it would fail each compilation.
 check_ccache()
 {
@@ -132,6 +146,7 @@ build()
 	key=$(build_key)
 	changed=0
 	"$fresh" check "$out" > "$out/.changed" || changed=$?
+	forget_gone
 	if [ "$(cat "$out/.build.key" 2>/dev/null)" = "$key" ]; then
 		[ $changed != 0 ] || return 0
 		check_ccache

@@ -18,7 +18,7 @@ _mmuml()
 		return
 	fi
 	case $prev in
-	T)	words=$(cut -f1 build/trees/default/build-guest/tests.list 2>/dev/null | grep -v '^kit\.') ;;
+	T)	words=@changed; words="$words "$(cut -f1 build/trees/default/build-guest/tests.list 2>/dev/null | grep -v '^kit\.') ;;
 	S | A)	words="none default $(cd mm-changes && printf '%s\n' */ | tr -d /)" ;;
 	B)	words=$(sed 's/#.*//; s/[[:space:]].*//; /^$/d' scripts/gdb/places 2>/dev/null) ;;
 	SCRIPT)	words=$(cd scripts/gdb/interleave && printf '%s\n' *) ;;

@@ -180,4 +180,14 @@ struct tracefile *tracefile_open(const char *path, bool changed_only);
 window_fn tracefile_window;
 void tracefile_close(struct cover *c, struct tracefile *t);
 
+/* ---- map.c: which tests execute which line, for make run T=@changed ---- */
+
+void map_write(const struct cover *c, const char *path);
+/*
+ * "mmuml-cov ask MAP", a diff with --unified=0 from the map's sources to those as they are on stdin. One line each on stdout:
+ * "function NAME" that it edits, "test NAME" that it concerns, "start" if it is what each test's start executes, "all WHY" if that
+ * is not known. Exits with EX_USAGE if there is no map, EX_BUILD if it is damaged.
+ */
+int map_ask(const char *path);
+
 #endif

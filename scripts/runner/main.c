@@ -81,6 +81,8 @@ static void select_tests(const struct options *o, struct plan *plan, struct plan
 
 	plan_read(all, path);
 	plan_select(plan, all, o->tests);
+	if (o->first)
+		plan_first(plan, o->first);
 	free(path);
 }
 

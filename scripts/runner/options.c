@@ -22,6 +22,7 @@ static const struct option_row rows[] = {
 	{ "kernel", "FILE", "the UML kernel to start", TEXT, AT(kernel), 0 },
 	{ "guest", "DIR", "base.cpio, cpio/, swap.img, ext4.img and tests.list of the guest build", TEXT, AT(guest), 0 },
 	{ "tests", "GLOBS", "tests to run, for example 'mremap.*,rmap.unmap.shared' (default: all)", TEXT, AT(tests), 0 },
+	{ "first", "FILE", "of these, those named in FILE come first, in its order", TEXT, AT(first), 0 },
 	{ "tool", "NAME", "under which the kernel runs: none, gdb (breakpoints: environment B, commands: CMDS), memcheck,\n"
 	  "cachegrind (the program: environment VALGRIND), probe", ACTION, 0, 0 },
 	{ "counters", NULL, "count vmstat, slab objects, faults and locks over each test", FLAG, AT(counters), 0 },

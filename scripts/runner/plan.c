@@ -168,3 +168,23 @@ void plan_select(struct plan *out, const struct plan *all, const char *globs)
 	free(taken);
 	free(copy);
 }
+
+void plan_first(struct plan *p, const char *path)
+{
+	char *text = read_whole(path, NULL), *save = NULL;
+	int at = 0;
+
+	if (!text)
+		die(EX_USAGE, "make run", strerror(errno), "cannot read %s", path);
+	for (char *name = strtok_r(text, "\n", &save); name; name = strtok_r(NULL, "\n", &save))
+		for (int i = at; i < p->n; i++) {
+			struct test t = p->tests[i];
+
+			if (strcmp(t.name, name))
+				continue;
+			memmove(&p->tests[at + 1], &p->tests[at], (i - at) * sizeof(t));
+			p->tests[at++] = t;
+			break;
+		}
+	free(text);
+}

@@ -57,6 +57,8 @@ void plan_read(struct plan *all, const char *path);
 /* The tests that match a comma- or blank-separated list of globs, in the order of the list file. An element that matches
  * none is an error that names what is near (EX_USAGE). Without globs: all but the kit's own (area "kit"). */
 void plan_select(struct plan *out, const struct plan *all, const char *globs);
+/* Those named in the file @path, a name a line, to the front, in its order; exits with EX_USAGE if it cannot be read. */
+void plan_first(struct plan *p, const char *path);
 void outcome_clear(struct outcome *o);
 /* "PASS", "CRASH", ... */
 const char *status_word(enum status s);

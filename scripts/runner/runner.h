@@ -13,7 +13,7 @@ struct tool;
 
 struct options {
 	const char *kernel, *guest;	/* vmlinux; directory with base.cpio, cpio/, swap.img, ext4.img */
-	const char *tests, *what, *profile, *tree, *series, *linux_path, *given;
+	const char *tests, *first, *what, *profile, *tree, *series, *linux_path, *given;
 	const char *append;		/* further words of the kernel command line */
 	const char *hostfs;		/* --shell: directory to show at /host */
 	const char *seed;

@@ -156,7 +156,8 @@ static int page_out(struct walk *w)
 
 static void swap_in(struct walk *w)
 {
-	/* Written, so that the pages give up their slots. */
+	/* Written, so that the pages give up their slots; one that is still on its way out would keep it. */
+	mm_writeback_wait();
 	mm_fill(w->p, w->len, SEED);
 	all_there(w);
 }

@@ -32,6 +32,7 @@ AT_ONCE=${AT_ONCE:-$((cpus < 4 ? cpus : 4))}
 . tests/kit/kernels.sh
 . tests/kit/mails.sh
 . tests/kit/habits.sh
+. tests/kit/changed.sh
 . tests/kit/hosts.sh
 . tests/kit/gdb.sh
 . tests/kit/coverage.sh
@@ -55,6 +56,7 @@ all_cases()
 	kernel_cases
 	mail_cases
 	habit_cases
+	changed_cases
 	runner_cases
 	replay_cases
 	play_cases

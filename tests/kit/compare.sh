@@ -83,7 +83,7 @@ fixes_a_test()
 {
 	expect 0 compare S=mremap-fix-charge T='errors.mremap.charge_of_middle'
 	says "FIXED    errors.mremap.charge_of_middle" "1 FIXED, 0 BROKEN" "mmuml: PASS compare mremap-fix-charge" \
-	     "+ mm/mremap: uncharge a growing move that fails"
+	     "+ mm/mremap: keep the charge right if the source cannot be unmapped"
 	[ -s out/latest/report.txt ]
 	same "$(jq -r .summary.fixed out/latest/report.json)" 1 "fixed in report.json"
 	# The two stacks the other way round.

@@ -610,6 +610,22 @@ a_real_run()
 	says "no longer covered:" "(the changed code was never executed)" "Error 1"
 }
 
+# genhtml of lcov 2 ends at what it finds odd, and says which option goes on; of one that goes on nowhere the last error is shown.
+genhtml_of_lcov_2()
+{
+	scripts/doctor.sh --want lcov
+	a_copy
+	# shellcheck disable=SC2016 # for the stub
+	stub bin/genhtml 'case " $* " in *" --ignore-errors=range "*) exit 0 ;; esac' \
+		'echo "genhtml: ERROR: (range) unknown line 99 in mm/x.c" >&2' \
+		'echo "	(use \"genhtml --ignore-errors range ...\" to bypass this error)" >&2' 'exit 1'
+	expect 0 env PATH="$PWD/bin:$PATH" make coverage T=mremap.move.arrives-page HTML=1
+	says "NOTE    genhtml goes on over: " "ERROR: (range) unknown line 99" "HTML    out/runs/"
+	stub bin/genhtml 'echo "genhtml: ERROR: no such thing" >&2' 'exit 1'
+	expect 2 env PATH="$PWD/bin:$PATH" make coverage T=mremap.move.arrives-page HTML=1
+	says "genhtml failed" "because: genhtml: ERROR: no such thing" "genhtml.log"
+}
+
 # With every program of this machine but genhtml and apt-get.
 needs_lcov()
 {
@@ -702,6 +718,7 @@ coverage_cases()
 	t -x tree -x out coverage.states line_states
 	t coverage.no_kernel no_kernel_counters
 	t -x out -x coverage coverage.run a_real_run
+	t -x out -x coverage coverage.lcov_2 genhtml_of_lcov_2
 	t -host coverage.lcov needs_lcov
 	t -x out -x coverage coverage.never never_executed
 	t -x out -x coverage coverage.own_run reports_its_own_run

@@ -25,7 +25,7 @@ gdb_at()
 		set -- "$@" "CMD=$cmd"
 	done
 	shift "$n"
-	timeout 120 make gdb T="$test" B="$place" "$@" >"$CHECK/got" 2>&1 </dev/null || true
+	timeout 120 make gdb ${ON_KERNEL+KERNEL="$ON_KERNEL"} T="$test" B="$place" "$@" >"$CHECK/got" 2>&1 </dev/null || true
 	says "mmuml: GDB status $status "
 }
 
@@ -221,6 +221,28 @@ gdb_knows_lists_and_locks()
 	pid=$(current_pid)
 	root=$(sed -n 's/^\$1 = .*\(0x[0-9a-f]*\)$/\1/p' "$CHECK/got")
 	says "anon_vma $root rwsem: held for write by $pid kit.state"
+}
+
+# What the commands read differs from version to version: the same on each other supported kernel.
+gdb_reads_every_kernel()
+{
+	here=$(kit kernel_here)
+	code=0
+	for ON_KERNEL in $(kit kernels); do
+		[ "$ON_KERNEL" != "$here" ] || continue
+		OUT=build/trees/$(KERNEL=$ON_KERNEL scripts/tree.sh --name)/build-fast
+		expect 0 make build KERNEL="$ON_KERNEL"
+		for what in gdb_knows_vmas_and_tasks gdb_walks_the_reverse_map gdb_walks_page_tables gdb_knows_lists_and_locks gdb_marks_disagreements; do
+			# Not as a condition: without set -e a case cannot fail.
+			set +e
+			(set -e; $what)
+			ended=$?
+			set -e
+			[ $ended = 0 ] || { echo "$what on $ON_KERNEL"; code=1; }
+		done
+	done
+	unset ON_KERNEL
+	return $code
 }
 
 # Structures grow under lockdep and KASAN, and page owner has its own part of each page.
@@ -432,4 +454,5 @@ gdb_cases()
 	t -x out gdb.terminal gdb_leaves_the_terminal_as_it_was
 	t gdb.completion gdb_completes
 	t -x out -full gdb.places gdb_goes_to_every_place
+	t -x out -full gdb.kernels gdb_reads_every_kernel
 }

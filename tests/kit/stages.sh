@@ -206,6 +206,22 @@ does_not_compile()
 	return $code
 }
 
+# A source that is gone, whose object is still asked for and still there: that is no build.
+source_is_gone()
+{
+	tree=build/trees/default
+	echo 'int kit_gone;' > $tree/mm/kit_gone.c
+	echo 'obj-y += kit_gone.o' >> $tree/mm/Makefile
+	code=0
+	expect 0 scripts/build.sh $tree fast || code=1
+	rm $tree/mm/kit_gone.c
+	expect 7 scripts/build.sh $tree fast || code=1
+	says "the kernel does not build" kit_gone || code=1
+	git -C $tree checkout -q mm/Makefile
+	expect 0 scripts/build.sh $tree fast || code=1
+	return $code
+}
+
 # What changed decides what is done: nothing, one object and the link, everything.
 short_ways_agree()
 {
@@ -430,6 +446,83 @@ forms_of_repositories()
 	same "$(bytes_of "$CHECK/other.partial")" "$state" "the user's partial clone"
 	git -C "$CHECK/other.partial" archive HEAD~1 > /dev/null 2>&1
 	same "$(snapshot_of "$CHECK/other.partial" "$rev")" ".gitignore Makefile arch/um/Kconfig mm/rmap.c scripts/basic/.gitignore" "once git has fetched them"
+}
+
+# Whatever git exports to what it starts: of each of its variables what is taken is the same, and theirs is as it was.
+variables_of_git()
+{
+	rm -rf "$CHECK/u" "$CHECK/hook"
+	small_tree "$CHECK/u"
+	small_tree "$CHECK/hook"
+	want=$(snapshot_of "$CHECK/u")
+	state=$(bytes_of "$CHECK/hook")
+	seen=0
+	for v in $(git rev-parse --local-env-vars); do
+		case $v in
+		GIT_DIR | GIT_COMMON_DIR) value=$CHECK/hook/.git ;;
+		GIT_INDEX_FILE) value=$CHECK/hook/.git/index ;;
+		GIT_WORK_TREE) value=$CHECK/hook ;;
+		GIT_OBJECT_DIRECTORY | GIT_ALTERNATE_OBJECT_DIRECTORIES) value=$CHECK/hook/.git/objects ;;
+		GIT_CONFIG_COUNT) value=1; export GIT_CONFIG_KEY_0=core.bare GIT_CONFIG_VALUE_0=true ;;
+		GIT_CONFIG_PARAMETERS) value="'core.bare=true'" ;;
+		GIT_PREFIX) value=mm/ ;;
+		*) value=1 ;;
+		esac
+		export "$v=$value"
+		got=$(snapshot_of "$CHECK/u")
+		unset "$v" GIT_CONFIG_KEY_0 GIT_CONFIG_VALUE_0
+		same "$got" "$want" "what is taken with $v=$value"
+		seen=$((seen + 1))
+	done
+	[ $seen -ge 10 ] || { echo "$seen variables only"; return 1; }
+	same "$(bytes_of "$CHECK/hook")" "$state" "the repository that they name"
+}
+
+# Over every verb nothing below a user's tree changes, .git included; and git's hooks may call the kit.
+every_verb_only_reads()
+{
+	user_tree
+	theirs() { git -C "$LINUX_TREE" -c user.name=u -c user.email=u@localhost "$@"; }
+	sed -i 's/^static unsigned long move_vma(/\n&/' "$LINUX_TREE/mm/mremap.c"
+	theirs commit -qam "mm/mremap: a blank line"
+	echo '/* not committed */' >> "$LINUX_TREE/mm/rmap.c"
+	export LINUX="$LINUX_TREE"
+	before=$(bytes_of "$LINUX_TREE")
+	t=T=mremap.move.arrives-page
+	code=0
+	while read -r words; do
+		echo "make $words"
+		# shellcheck disable=SC2086 # words
+		expect 0 make $words || code=1
+		same "$(bytes_of "$LINUX_TREE")" "$before" "the user's tree after make $words" || code=1
+	done <<-END
+	run $t
+	gdb $t B=move_page_tables CMD=mm-vmas
+	rmap-graph T=rmap.anon_vma.growth-one_child
+	interleave SCRIPT=migrate-exit
+	coverage $t
+	memcheck $t
+	profile $t
+	compare S=git:HEAD~1..HEAD $t
+	compare EACH=1 S=git:HEAD~1.. $t
+	list
+	new-change NAME=kit-every-verb S=git:HEAD~1..HEAD
+	END
+	rm -rf mm-changes/kit-every-verb
+	[ $code = 0 ] || return 1
+	for hook in pre-commit post-commit; do
+		printf '#!/bin/sh\ncd "%s" && exec make run LINUX="%s" %s >> "%s" 2>&1\n' "$TOP" "$LINUX_TREE" $t "$CHECK/hooks" \
+			> "$LINUX_TREE/.git/hooks/$hook"
+		chmod +x "$LINUX_TREE/.git/hooks/$hook"
+	done
+	unset LINUX
+	theirs commit -qam "with hooks"
+	same "$(grep -c '^mmuml: PASS 1 of 1' "$CHECK/hooks")" 2 "runs from hooks"
+	rm "$LINUX_TREE"/.git/hooks/p*-commit
+	theirs rebase -q --exec "cd '$TOP' && make run LINUX='$LINUX_TREE' $t >> '$CHECK/hooks' 2>&1" HEAD~2
+	same "$(grep -c '^mmuml: PASS 1 of 1' "$CHECK/hooks")" 4 "runs from rebase --exec"
+	same "$(theirs status --porcelain)" "" "git status"
+	theirs fsck --no-dangling
 }
 
 # root_of COMMIT: the first of its history.
@@ -798,6 +891,8 @@ stage_cases()
 	t -x tree -x linux tree.odd_repositories odd_repositories
 	t -host tree.with_a_build tree_with_a_build
 	t -host tree.forms forms_of_repositories
+	t -host tree.variables variables_of_git
+	t -x tree -x linux -x out -full tree.every_verb every_verb_only_reads
 	t -x tree -x linux tree.two_at_once two_at_once
 	t -x tree tree.two_mail_boxes two_mail_boxes_at_once
 	t -host tree.no_repository no_repository_of_its_own
@@ -806,6 +901,7 @@ stage_cases()
 	t config.contradiction contradiction
 	t config.malformed malformed_fragment
 	t -x tree build.error does_not_compile
+	t -x tree build.source_gone source_is_gone
 	t -x tree build.short_ways short_ways_agree
 	t -x tree config.hollow hollow_profile
 	t -x tree build.killed make_is_killed

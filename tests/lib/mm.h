@@ -196,6 +196,11 @@ const char *mm_need_swap(void);
  * memfd (shmem) a few other pages of the system may go with it. */
 long mm_pageout(void *p, size_t len);
 long mm_swap_used(void);				/* pages in use on all swap devices */
+/*
+ * Until no page is under writeback, at most 2 s: the block device's thread may take its time. Reclaim passes over such a page, and
+ * one that is written again keeps its swap slot.
+ */
+void mm_writeback_wait(void);
 /* swapoff and swapon again the first swap device: brings every page back in. */
 int mm_swap_cycle(void);
 

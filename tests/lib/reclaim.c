@@ -87,8 +87,7 @@ int mm_swap_cycle(void)
 	return swapon(path, 0) ? -errno : 0;
 }
 
-/* Reclaim passes over a page under writeback; the block device's thread may take its time to end it. */
-static void wait_writeback(void)
+void mm_writeback_wait(void)
 {
 	for (int ms = 0; ms < 2000 && mm_vmstat("nr_writeback") > 0; ms++)
 		usleep(1000);
@@ -107,7 +106,7 @@ static long push_out(void *p, size_t len)
 		left = mm_count_present(0, p, len);
 		if (left <= 0 || (left == before && pass > 2))
 			break;
-		wait_writeback();
+		mm_writeback_wait();
 	}
 	return left;
 }
@@ -170,7 +169,7 @@ static void drop_cached(char *p, size_t len)
 	long cached;
 
 	for (int pass = 0; pass < 8; pass++) {
-		wait_writeback();
+		mm_writeback_wait();
 		cached = count_cached(p, len, true);
 		if (!cached || !mm_vmstat("nr_swapcached"))
 			return;

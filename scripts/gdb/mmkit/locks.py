@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Who holds and who waits for the rwsems of mm. Command mm-locks."""
+import itertools
 import re
 
 from mmkit import kernel as k
@@ -17,13 +18,21 @@ def task_text(task):
         return "task %#x" % task
 
 
+def waiter(w):
+    # RWSEM_WAITING_FOR_WRITE is 0.
+    return k.get("rwsem_waiter", w, "task"), "read" if k.get("rwsem_waiter", w, "type") else "write"
+
+
 def waiters(sem):
     """[(task, "read"|"write")] in the order of the queue, at most 1000: a torn queue must not hold gdb up."""
-    first = k.get("rw_semaphore", sem, "first_waiter")
+    if k.has("rw_semaphore", "first_waiter"):
+        first = k.get("rw_semaphore", sem, "first_waiter")
+    else:				# older: the queue has a head
+        head = sem + k.offset("rw_semaphore", "wait_list")
+        return [waiter(w) for w in itertools.islice(k.list_entries(head, "rwsem_waiter", "list"), 1000)]
     out, w = [], first
     while w and len(out) < 1000:
-        # RWSEM_WAITING_FOR_WRITE is 0.
-        out.append((k.get("rwsem_waiter", w, "task"), "read" if k.get("rwsem_waiter", w, "type") else "write"))
+        out.append(waiter(w))
         w = k.u64(w + k.offset("rwsem_waiter", "list")) - k.offset("rwsem_waiter", "list")
         if w == first:
             break

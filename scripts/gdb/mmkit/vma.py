@@ -9,11 +9,26 @@ _flags = {}
 ORDINARY = {"READ", "WRITE", "EXEC", "SHARED", "MAYREAD", "MAYWRITE", "MAYEXEC", "MAYSHARE"}
 
 
+def printed_flags():
+    """The same from the table that dump_vma() prints by, of kernels (before 6.19) that have macros instead of an enumeration."""
+    entry = k.symbol("vmaflag_names")
+    while True:
+        mask, name = k.words(entry, 2)
+        if not mask:
+            return
+        if not mask & (mask - 1):
+            yield mask.bit_length() - 1, k.string(name).upper()
+        entry += 16
+
+
 def flag_table():
     """{bit: name} of the VMA flags, without VMA_ and _BIT."""
     if not _flags:
-        for bit, name in k.enum_names("VMA_READ_BIT").items():
-            _flags[bit] = name[4:-4]
+        try:
+            for bit, name in k.enum_names("VMA_READ_BIT").items():
+                _flags[bit] = name[4:-4]
+        except k.Error:
+            _flags.update(printed_flags())
     return _flags
 
 
