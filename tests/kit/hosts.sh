@@ -314,14 +314,19 @@ without_apt()
 	says "this machine has no apt" "make run LINUX="
 }
 
+# in_docker COMMAND: for sh, under its profile.
+in_docker()
+{
+	"$CHECK/no-personality" sh -c "$1"
+}
+
 # As in a container of Docker's: addresses vary, it is said, and what is exact elsewhere is refused here.
 addresses_vary()
 {
 	gcc -Wall -Wextra -Werror -o "$CHECK/no-personality" tests/kit/no-personality.c
-	in_docker="$CHECK/no-personality sh -c"
-	expect 0 $in_docker "$(one_run)"
+	expect 0 in_docker "$(one_run)"
 	says "NOTE    memory and counts vary from run to run: personality(ADDR_NO_RANDOMIZE) is refused" "mmuml: PASS 1 of 1"
-	expect 3 $in_docker "cd $CHECK/run && $TOP/build/host/mmuml-run --kernel $TOP/${OUT%/*}/build-valgrind/vmlinux --guest $TOP/$GUEST \
+	expect 3 in_docker "cd $CHECK/run && $TOP/build/host/mmuml-run --kernel $TOP/${OUT%/*}/build-valgrind/vmlinux --guest $TOP/$GUEST \
 		--tests kit.plain.pass --tool cachegrind"
 	says "no exact counts on this host" "personality(ADDR_NO_RANDOMIZE) is refused" "seccomp=unconfined"
 	expect 0 sh -c "$(one_run)"
@@ -340,6 +345,12 @@ host_kills_a_kernel()
 	same "$(jq -r '.tests[0].status' "$CHECK/run/out/latest/results.json")" NOTRUN "the test"
 }
 
+# as_another COMMAND...: a user who is in no file, and has no home.
+as_another()
+{
+	setpriv --reuid=4242 --regid=4242 --clear-groups env -u HOME "$@"
+}
+
 # What is another user's, or cannot be written, is said before all else.
 not_this_users()
 {
@@ -350,13 +361,12 @@ not_this_users()
 	expect 0 scripts/doctor.sh --install
 	[ "$(id -u)" = 0 ] || return 0
 	chmod 755 "$CHECK" .
-	as_another="setpriv --reuid=4242 --regid=4242 --clear-groups env -u HOME"
-	expect 3 $as_another scripts/doctor.sh --install
+	expect 3 as_another scripts/doctor.sh --install
 	says "other/build cannot be written" "it belongs to root, you are 4242" "sudo chown -R 4242"
 	chown -R 4242 .
-	expect 0 $as_another scripts/doctor.sh --install
+	expect 0 as_another scripts/doctor.sh --install
 	touch build/config.lock
-	expect 3 $as_another scripts/doctor.sh --install
+	expect 3 as_another scripts/doctor.sh --install
 	says "build/config.lock cannot be written" "it belongs to root"
 	rm -f build/config.lock
 	expect 3 privately "mount --bind '$PWD' '$PWD' && mount -o remount,bind,ro '$PWD' && cd '$PWD' && scripts/doctor.sh --install"

@@ -236,9 +236,18 @@ options_of_another_tree()
 	return $code
 }
 
+# What works on which kernel, tried again, is what uml-config/README.md says.
+table_of_kernels()
+{
+	sed -n '/^<!-- table: kernels -->$/,/^<!-- end of table -->$/p' uml-config/README.md | grep '^|' > "$CHECK/stated"
+	scripts/kernels.sh > "$CHECK/tried" 2> "$CHECK/log"
+	same_files "$CHECK/stated" "$CHECK/tried"
+}
+
 kernel_cases()
 {
 	t -host kernels.names kernels_by_name
+	t -x tree -x out -full kernels.table table_of_kernels
 	t -host kernels.forms forms_of_a_patch
 	t -host kernels.mirror_moves_on mirror_moves_on
 	t -x tree kernels.moved trees_that_moved
