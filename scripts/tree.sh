@@ -80,7 +80,8 @@ say_left()
 		left=$(read_dir "$e")/left
 		[ ! -s "$left" ] || { say MAIL "of $e not taken:"; sed 's/^/          /' "$left"; }
 	done
-	case ,${S:-default}, in *,default,*) ;; *) return 0 ;; esac
+	# Without S= a tree of the user's has no default stack.
+	case ,${S:-${LINUX:+none}}, in ,, | *,default,*) ;; *) return 0 ;; esac
 	kernel=$(version_of "$BASE")
 	sed '/^#/d; /^$/d' mm-changes/series | while read -r change; do
 		! not_for "$change" "$(version_number "$kernel")" ||
