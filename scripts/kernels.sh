@@ -3,6 +3,7 @@
 # What works on which supported kernel, tried: each verb once, and the suite.
 # usage: scripts/kernels.sh [KERNEL...]      print the tables (Markdown); all kernels without an argument; VERBS="run gdb": only these
 #        scripts/kernels.sh --readme         put them into uml-config/README.md
+#        TRY="gdb" scripts/kernels.sh ...    only these are tried, of the others it is what they came to when they last were
 # What is not built yet is built: from nothing this takes an hour. Output of the verbs: build/kernels/KERNEL.VERB
 set -eu
 . scripts/lib/kit.sh
@@ -80,6 +81,7 @@ tables()
 	mkdir -p "$LOGS"
 	for k in $names; do
 		for verb in $VERBS; do
+			case " ${TRY-$VERBS} " in *" $verb "*) ;; *) continue ;; esac
 			say TRY "$verb on $k" >&2
 			cell "$k" "$verb" > "$LOGS/$k.$verb.cell"
 		done

@@ -13,6 +13,9 @@ quoted()
 # no_patch SOURCE: nothing was sent as a patch.
 no_patch()
 {
+	[ -s "${w:?}/tags" ] ||
+		die "$EX_USAGE" "the series of $1 is empty" "no patch is named in $1/series, and there is no .patch, .diff, .eml or .mbox" \
+		    "make new-change NAME=x; make import NAME=x MBOX=file"
 	seen=$(quoted < "${w:?}/tags" | head -n 3 | paste -sd, | sed 's/,"/, "/g')
 	answers=$(awk '$3 == "answer" && $2' "$w/tags" | wc -l)
 	die "$EX_USAGE" "no patch in $1" \
