@@ -99,7 +99,7 @@ export PROFILE_ASKED := $(if $(filter file,$(origin PROFILE)),,$(PROFILE))
 export PATH := $(PATH):/usr/sbin:/sbin
 MAKEFLAGS += --no-print-directory
 # of a git hook that runs make: the user's repository, which no program here may take for its own
-unexport $(shell git rev-parse --local-env-vars 2>/dev/null)
+unexport $(shell env -u GIT_INTERNAL_SUPER_PREFIX git rev-parse --local-env-vars 2>/dev/null)
 
 # for who wants to know which status a stage had, such as scripts/bisect.sh
 ifneq ($(MMUML_STATUS),)

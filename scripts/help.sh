@@ -5,10 +5,9 @@ set -eu
 cat <<EOF
 mmuml: build a Linux mm change into a User-Mode Linux kernel, run it as a process, test it.
 
-  make run T='mremap.*'          build what changed, boot, run these tests (all without T=)
-  make run T=@changed            the tests that reach what is edited; make map once: which test reaches which line
-  make run S=none                without the default changes; S=a,b with others
-  make run LINUX=~/src/linux     your own tree, uncommitted edits included; never written to
+  make run T='mremap.*'          build what changed, boot, run these tests (all without T=);
+                                 T=@changed: those that reach what is edited (make map once)
+  make run LINUX=~/src/linux     your own tree, edits included; S=none, S=a,b: without the default changes, others
   make run KERNEL=6.12           another supported kernel ("make list")
   make run PROFILE=debug         with KASAN, lockdep, DEBUG_VM, kmemleak, UBSAN
   make coverage T='mremap.*'     which changed lines ran; HTML=1, JSON=file, BASE=out/runs/..., and of

@@ -361,8 +361,7 @@ snapshot_of()
 {
 	# shellcheck disable=SC2016 # for that shell
 	expect 0 env NAME=kit-snapshot SCRATCH="$CHECK" LINUX="$1" sh -euc '. scripts/lib/kit.sh; . scripts/tree/user.sh; prune_alternates; snapshot "$1"' - "${2-}"
-	# shellcheck disable=SC2046 # names
-	(unset $(git rev-parse --local-env-vars); git -C build/git ls-tree -r --name-only "$(tail -n 1 "$CHECK/got")") | paste -sd' '
+	env -i PATH="$PATH" git -C build/git ls-tree -r --name-only "$(tail -n 1 "$CHECK/got")" | paste -sd' '
 	rm -f build/git/kit-snapshot.index
 }
 
