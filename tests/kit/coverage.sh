@@ -614,15 +614,14 @@ a_real_run()
 genhtml_of_lcov_2()
 {
 	scripts/doctor.sh --want lcov
-	a_copy
 	# shellcheck disable=SC2016 # for the stub
-	stub bin/genhtml 'case " $* " in *" --ignore-errors=range "*) exit 0 ;; esac' \
+	stub "$CHECK/bin/genhtml" 'case " $* " in *" --ignore-errors=range "*) exit 0 ;; esac' \
 		'echo "genhtml: ERROR: (range) unknown line 99 in mm/x.c" >&2' \
 		'echo "	(use \"genhtml --ignore-errors range ...\" to bypass this error)" >&2' 'exit 1'
-	expect 0 env PATH="$PWD/bin:$PATH" make coverage T=mremap.move.arrives-page HTML=1
+	expect 0 env PATH="$CHECK/bin:$PATH" make coverage T=mremap.move.arrives-page HTML=1
 	says "NOTE    genhtml goes on over: " "ERROR: (range) unknown line 99" "HTML    out/runs/"
-	stub bin/genhtml 'echo "genhtml: ERROR: no such thing" >&2' 'exit 1'
-	expect 2 env PATH="$PWD/bin:$PATH" make coverage T=mremap.move.arrives-page HTML=1
+	stub "$CHECK/bin/genhtml" 'echo "genhtml: ERROR: no such thing" >&2' 'exit 1'
+	expect 2 env PATH="$CHECK/bin:$PATH" make coverage T=mremap.move.arrives-page HTML=1
 	says "genhtml failed" "because: genhtml: ERROR: no such thing" "genhtml.log"
 }
 

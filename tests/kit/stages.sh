@@ -28,7 +28,7 @@ patch_does_not_apply()
 	 at all
 	EOF
 	expect 5 env S="$CHECK/bad" scripts/tree.sh
-	says "0001-bad.patch does not apply" "hunk 1 of mm/mremap.c (line 100)" "try:"
+	says "patch \"mm: change what is not there\" of $CHECK/bad does not apply" "hunk 1 of mm/mremap.c (line 100)" "try:"
 	same "$(tree_head)" "$before" "the tree's commit"
 }
 
