@@ -77,7 +77,7 @@ whole()
 	# shellcheck disable=SC2046 # words
 	{ kmake "$tree" "$out" $(og_flags) ${gcov:+"$gcov"} vmlinux 2>&1 && : > "$done"; } | tee "$log" | show
 	if [ ! -f "$done" ]; then
-		cause=$(grep -m1 -E 'error:|Error |undefined reference' "$log" || tail -n 1 "$log")
+		cause=$(grep -m1 -E 'error:|No rule to make target|Error |undefined reference' "$log" || tail -n 1 "$log")
 		! grep -q 'No space left on device' "$log" ||
 			die $EX_HOST "the kernel cannot be built" "$(grep -m1 'No space left on device' "$log")" "df -h $out ${TMPDIR:-/tmp}"
 		die $EX_BUILD "the kernel does not build" "${cause:-make was killed}" "make build V=1  (the whole log: $log)"
