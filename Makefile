@@ -78,7 +78,7 @@ ifeq ($(origin KERNEL),environment)
 KERNEL	:=
 endif
 # the others are said, for who did not know that he has them
-ifeq ($(MAKELEVEL),0)
+ifeq ($(MMUML_MAKE),)
 $(foreach v,T S PROFILE LINUX SCALE SEED REPEAT MEM ISOLATE JOBS NOTE KEEP_GOING FULL A B EACH README NAME DIR MBOX HOSTFS APPEND \
 	ATTACH SCRIPT OG GDB_ON_FAIL WHO BASE HTML JSON SINCE F V YES,$(if $(filter environment,$(origin $(v))),$(if $($(v)),$(shell \
 	printf '  NOTE    %s=%s is of the environment\n' '$(v)' '$(subst ','\'',$($(v)))' >&2))))
@@ -98,6 +98,8 @@ export S LINUX KERNEL PROFILE V A B ATTACH OG WHO BASE HTML JSON SINCE T EACH SE
 export PROFILE_ASKED := $(if $(filter file,$(origin PROFILE)),,$(PROFILE))
 export PATH := $(PATH):/usr/sbin:/sbin
 MAKEFLAGS += --no-print-directory
+# what a make of the kit's has exported is not the user's
+export MMUML_MAKE := 1
 # of a git hook that runs make: the user's repository, which no program here may take for its own
 unexport $(shell env -u GIT_INTERNAL_SUPER_PREFIX git rev-parse --local-env-vars 2>/dev/null)
 

@@ -215,8 +215,12 @@ mkdir -p "$BUILD"
 case ${1-} in
 --install)
 	stamp=$BUILD/deps.ok
-	# A new list, another PATH, or a change of the machine's packages, is looked at again.
-	if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(cksum < "$0") $PATH" ] &&
+	if [ "$(cat "$BUILD/tools.ok" 2>/dev/null)" != "$PATH" ]; then
+		gnu_tools
+		echo "$PATH" > "$BUILD/tools.ok"
+	fi
+	# A new list, or a change of the machine's packages, is looked at again.
+	if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(cksum < "$0")" ] &&
 	   [ -z "$(find /var/lib/dpkg/status -newer "$stamp" 2>/dev/null)" ]; then
 		exit 0
 	fi
@@ -224,8 +228,7 @@ case ${1-} in
 	[ -z "$lack" ] || install_missing "$lack"
 	lack=$(needs | missing | tr '\n' ' ')
 	[ -z "$lack" ] || die $EX_HOST "still missing: $lack" "installed, but not found in PATH=$PATH" "make doctor"
-	gnu_tools
-	echo "$(cksum < "$0") $PATH" > "$stamp"
+	cksum < "$0" > "$stamp"
 	;;
 --want)
 	lack=$(wants | grep "^$2[[:space:]]" | missing)

@@ -197,13 +197,16 @@ static void write_manifest(const struct options *o, const struct verdict *v, con
 	free(compiler);
 }
 
-/* A hard link costs nothing until the next build replaces the file; another file system needs a copy. */
+/*
+ * A hard link costs nothing until the next build replaces the file; another file system needs a copy. What is there already is the
+ * same file, and a copy of it onto itself would be empty.
+ */
 static void keep(const char *dir, const char *from, const char *name)
 {
 	char *to = xasprintf("%s/%s", dir, name);
 	int err;
 
-	if (link(from, to)) {
+	if (link(from, to) && errno != EEXIST) {
 		err = copy_sparse(from, to);
 		if (err)
 			fprintf(stderr, "mmuml: warning: %s is not kept: %s\n", from, strerror(-err));

@@ -67,6 +67,10 @@ changed_tests()
 	expect 0 make run T=@changed || code=1
 	says " tests reach break_ksm()" "PASS    rmap.ksm." || code=1
 	says_not "PASS    mremap.shrink" || code=1
+	# Out of their order in the list, and the parts of the guest are as they were.
+	for part in "$GUEST"/cpio/*.cpio; do
+		[ "$(head -c 6 "$part")" = 070701 ] || { echo "$part is damaged"; code=1; }
+	done
 	# The rest follows where all are asked for.
 	expect 0 make run || code=1
 	says " tests reach break_ksm()" "mmuml: PASS " || code=1

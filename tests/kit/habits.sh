@@ -41,8 +41,8 @@ cloned()
 habits()
 {
 	pass="make run T=kit.plain.pass" fail="make run T=kit.plain.fail" passed="mmuml: PASS 1 of 1" failed="mmuml: FAIL 1 of 1"
-	# The first make of a case has a level of its own, as a user's has.
-	unset MAKELEVEL
+	# As a user's first make has it.
+	unset MAKELEVEL MMUML_MAKE
 	# shellcheck disable=SC2086 # words
 	{
 	habit "LC_ALL, LANGUAGE: another language" 2 "$failed" env LC_ALL=de_DE.UTF-8 LANGUAGE=de LANG=xx $fail
