@@ -20,7 +20,7 @@ pages()
 
 genhtml_error()
 {
-	grep -i 'error' "$run/genhtml.log" | tail -n 1
+	grep 'ERROR' "$run/genhtml.log" | tail -n 1
 }
 
 # again PART: lcov from 2.0 on ends at what it finds odd in a kernel's sources, but says how to go on: "... --ignore-errors CLASS".
