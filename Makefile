@@ -3,7 +3,6 @@
 
 # $(call refuse,WHAT,BECAUSE,TRY): the kit's error form, and no make.
 refuse = $(shell printf 'mmuml: error: %s\n  because: %s\n  try:     %s\n' '$(1)' '$(2)' '$(3)' >&2)$(error nothing was done)
-empty	:=
 ifneq ($(words $(CURDIR))$(findstring :,$(CURDIR)),1)
 $(call refuse,kbuild cannot work in $(CURDIR),the path has a blank or a colon,mv the checkout to another directory)
 endif
@@ -79,8 +78,7 @@ KERNEL	:=
 endif
 # the others are said, for who did not know that he has them
 ifeq ($(MMUML_MAKE),)
-$(foreach v,T S PROFILE LINUX SCALE SEED REPEAT MEM ISOLATE JOBS NOTE KEEP_GOING FULL A B EACH README NAME DIR MBOX HOSTFS APPEND \
-	ATTACH SCRIPT OG GDB_ON_FAIL WHO BASE HTML JSON SINCE F V YES,$(if $(filter environment,$(origin $(v))),$(if $($(v)),$(shell \
+$(foreach v,$(filter-out BISECT,$(shell sed -n 's/^\([A-Z_]*\)[[:space:]]*?=.*/\1/p' Makefile)),$(if $(filter environment,$(origin $(v))),$(if $($(v)),$(shell \
 	printf '  NOTE    %s=%s is of the environment\n' '$(v)' '$(subst ','\'',$($(v)))' >&2))))
 endif
 

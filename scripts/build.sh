@@ -78,8 +78,8 @@ whole()
 	{ kmake "$tree" "$out" $(og_flags) ${gcov:+"$gcov"} vmlinux 2>&1 && : > "$done"; } | tee "$log" | show
 	if [ ! -f "$done" ]; then
 		cause=$(grep -m1 -E 'error:|No rule to make target|Error |undefined reference' "$log" || tail -n 1 "$log")
-		! grep -q 'No space left on device' "$log" ||
-			die $EX_HOST "the kernel cannot be built" "$(grep -m1 'No space left on device' "$log")" "df -h $out ${TMPDIR:-/tmp}"
+		full=$(grep -m1 'No space left on device' "$log" || true)
+		[ -z "$full" ] || die $EX_HOST "the kernel cannot be built" "$full" "df -h $out ${TMPDIR:-/tmp}"
 		die $EX_BUILD "the kernel does not build" "${cause:-make was killed}" "make build V=1  (the whole log: $log)"
 	fi
 	# The environment that kbuild gives to its sub-makes, for the short way.
@@ -147,18 +147,14 @@ build()
 	changed=0
 	"$fresh" check "$out" > "$out/.changed" || changed=$?
 	forget_gone
-	if [ "$(cat "$out/.build.key" 2>/dev/null)" = "$key" ]; then
-		[ $changed != 0 ] || return 0
-		check_ccache
-		# 1 says that something changed, and what; any other code that it is not known.
-		if [ -z "${OG-}" ] && [ $changed = 1 ] && scripts/build/short.sh "$tree" "$profile" "$gcov"; then
-			grep -v '^  AR ' "$out/build.log" | show
-		else
-			og_try
-			whole
-		fi
+	alike=
+	[ "$(cat "$out/.build.key" 2>/dev/null)" != "$key" ] || alike=1
+	[ -z "$alike" ] || [ $changed != 0 ] || return 0
+	check_ccache
+	# 1 says that something changed, and what; any other code that it is not known.
+	if [ -n "$alike" ] && [ -z "${OG-}" ] && [ $changed = 1 ] && scripts/build/short.sh "$tree" "$profile" "$gcov"; then
+		grep -v '^  AR ' "$out/build.log" | show
 	else
-		check_ccache
 		og_try
 		whole
 	fi

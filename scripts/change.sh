@@ -101,8 +101,7 @@ import()
 	# A file, whatever changes there are of that name.
 	case $from in /*) ;; *) from=./$from ;; esac
 	patches=$(S=$from scripts/tree.sh --patches) || exit $?
-	left=$(dirname "$(echo "$patches" | head -n 1)")/left
-	[ ! -s "$left" ] || { say MAIL "of $from not taken:"; sed 's/^/          /' "$left"; }
+	say_not_taken "$from" "$(dirname "$(echo "$patches" | head -n 1)")/left"
 	# shellcheck disable=SC2086 # paths without blanks
 	cp $patches "$NEW/"
 	(cd "$NEW" && find . -name '*.patch' -printf '%f\n' | sort > series)

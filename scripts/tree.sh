@@ -77,8 +77,7 @@ say_left()
 		say '' "$why"
 	done
 	elements "$S" | while read -r e; do
-		left=$(read_dir "$e")/left
-		[ ! -s "$left" ] || { say MAIL "of $e not taken:"; sed 's/^/          /' "$left"; }
+		say_not_taken "$e" "$(read_dir "$e")/left"
 	done
 	# Without S= a tree of the user's has no default stack.
 	case ,${S:-${LINUX:+none}}, in ,, | *,default,*) ;; *) return 0 ;; esac

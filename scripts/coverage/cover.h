@@ -152,7 +152,13 @@ bool source_unsure(struct source *f, int file, const char *marks);
 /* "mmuml-cov mark NR FILE": the same on stdout. */
 int source_mark(const char *nr, const char *path);
 /* Lines of @to that are new or changed in "git diff --unified=0" text, called once for each hunk. */
-typedef void hunk_fn(void *arg, const char *path, int old_at, int old_n, int new_at, int new_n);
+struct hunk {
+	const char *path;
+	int old_at, old_n, new_at, new_n;
+	const char *lines;	/* old_n + new_n of them, within the text of the diff */
+};
+
+typedef void hunk_fn(void *arg, const struct hunk *h);
 void diff_read(const char *text, hunk_fn *fn, void *arg);
 /* Everything that the run directory holds. */
 struct cover *cover_read(const char *dir, window_fn *each, void *arg);

@@ -91,16 +91,15 @@ struct listing {
 	char *last;
 };
 
-static void list_touched(void *arg, const char *path, int old_at, int old_n, int new_at, int new_n)
+static void list_touched(void *arg, const struct hunk *h)
 {
 	struct listing *l = arg;
 
-	(void)old_at, (void)old_n, (void)new_at, (void)new_n;
-	if (!*path || (l->last && !strcmp(l->last, path)))
+	if (!*h->path || (l->last && !strcmp(l->last, h->path)))
 		return;
 	free(l->last);
-	l->last = xasprintf("%s", path);
-	list_file(l->p, &l->list, "touched", path);
+	l->last = xasprintf("%s", h->path);
+	list_file(l->p, &l->list, "touched", h->path);
 }
 
 static void list_files(const struct place *p, const char *interest)

@@ -98,18 +98,7 @@ struct map {
 	int n_tests, n_sets, n_files;
 	uint64_t *hit;		/* tests that the edit concerns */
 	bool idle;		/* what each test's start executes is edited */
-	bool any;
 };
-
-static void *more(void *p, int n, size_t size)
-{
-	if (n & (n - 1))
-		return p;
-	p = realloc(p, (n ? 2 * n : 1) * size);
-	if (!p)
-		die(EX_HOST, NULL, NULL, "out of memory");
-	return p;
-}
 
 static uint64_t *words_of(const char *s, int n)
 {
@@ -127,19 +116,19 @@ static bool map_line(struct map *m, const char *s)
 	int a, b, c, at = 0;
 
 	if (!strncmp(s, "test ", 5)) {
-		m->tests = more(m->tests, m->n_tests, sizeof(*m->tests));
+		m->tests = grow(m->tests, m->n_tests, sizeof(*m->tests));
 		m->tests[m->n_tests++] = xasprintf("%s", s + 5);
 	} else if (!strncmp(s, "set ", 4)) {
-		m->sets = more(m->sets, m->n_sets, sizeof(*m->sets));
+		m->sets = grow(m->sets, m->n_sets, sizeof(*m->sets));
 		m->sets[m->n_sets++] = words_of(s + 4, m->n_tests / 64 + 1);
 	} else if (!strncmp(s, "file ", 5)) {
-		m->files = more(m->files, m->n_files, sizeof(*m->files));
+		m->files = grow(m->files, m->n_files, sizeof(*m->files));
 		m->files[m->n_files++] = (struct mfile){ .path = xasprintf("%s", s + 5) };
 	} else if (f && sscanf(s, "fn %d %d %n", &a, &b, &at) == 2 && at) {
-		f->fns = more(f->fns, f->n_fns, sizeof(*f->fns));
+		f->fns = grow(f->fns, f->n_fns, sizeof(*f->fns));
 		f->fns[f->n_fns++] = (struct mfn){ a, b, xasprintf("%s", s + at), false };
 	} else if (f && sscanf(s, "ln %d %d %d", &a, &b, &c) == 3 && b < m->n_sets) {
-		f->lines = more(f->lines, f->n_lines, sizeof(*f->lines));
+		f->lines = grow(f->lines, f->n_lines, sizeof(*f->lines));
 		f->lines[f->n_lines++] = (struct mline){ a, b, c };
 	} else {
 		return false;
@@ -216,7 +205,6 @@ static void concern(struct map *m, struct mfile *f, int old_at, int old_n)
 		printf("all %s:%d is outside of functions\n", f->path, from);
 		return;
 	}
-	m->any = true;
 	if (!fn->said)
 		printf("function %s\n", fn->name);
 	fn->said = true;
@@ -241,32 +229,28 @@ static void concern(struct map *m, struct mfile *f, int old_at, int old_n)
 		take(m, before);
 }
 
+static void ask_hunk(void *arg, const struct hunk *h)
+{
+	struct map *m = arg;
+	int f = 0;
+
+	if (says_nothing(h->lines, h->old_n + h->new_n))
+		return;
+	while (f < m->n_files && strcmp(m->files[f].path, h->path))
+		f++;
+	if (f == m->n_files)
+		printf("all %s is not in the map\n", h->path);
+	else
+		concern(m, &m->files[f], h->old_at, h->old_n);
+}
+
 int map_ask(const char *path)
 {
-	char *diff = read_whole("/dev/stdin", NULL), file[4096] = "";
+	char *diff = read_whole("/dev/stdin", NULL);
 	struct map m = { 0 };
 
 	map_read(&m, path);
-	for (const char *s = diff; s && *s; s = strchr(s, '\n') ? strchr(s, '\n') + 1 : NULL) {
-		int a = 0, an = 1, b = 0, bn = 1, old, new, f = 0;
-		const char *text;
-
-		if (sscanf(s, "+++ b/%4095[^\t\n]", file) == 1 || strncmp(s, "@@ -", 4))
-			continue;
-		old = sscanf(s, "@@ -%d,%d", &a, &an);
-		new = sscanf(strchr(s, '+'), "+%d,%d", &b, &bn);
-		an = old == 2 ? an : 1;
-		bn = new == 2 ? bn : 1;
-		text = strchr(s, '\n');
-		if (text && says_nothing(text + 1, an + bn))
-			continue;
-		while (f < m.n_files && strcmp(m.files[f].path, file))
-			f++;
-		if (f == m.n_files)
-			printf("all %s is not in the map\n", file);
-		else
-			concern(&m, &m.files[f], a, an);
-	}
+	diff_read(diff, ask_hunk, &m);
 	for (int t = 0; t < m.n_tests; t++)
 		if (m.hit[t / 64] >> t % 64 & 1)
 			printf("test %s\n", m.tests[t]);

@@ -515,16 +515,15 @@ struct shift {
 	int next_new, next_old;
 };
 
-static void note_hunk(void *arg, const char *path, int old_at, int old_n, int new_at, int new_n)
+static void note_hunk(void *arg, const struct hunk *h)
 {
 	struct shift *s = arg;
-	int stop = new_n ? new_at : new_at + 1;
+	int stop = h->new_n ? h->new_at : h->new_at + 1;
 
-	(void)path;
 	while (s->next_new < stop && s->next_new <= s->f->n_lines)
 		s->old[s->next_new++] = s->next_old++;
-	s->next_new += new_n;
-	s->next_old = old_n ? old_at + old_n : old_at + 1;
+	s->next_new += h->new_n;
+	s->next_old = h->old_n ? h->old_at + h->old_n : h->old_at + 1;
 }
 
 /* For each line of @f where it stood in the earlier run. */

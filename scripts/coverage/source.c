@@ -282,31 +282,32 @@ void diff_read(const char *text, hunk_fn *fn, void *arg)
 	const char *s = text;
 
 	while (s && *s) {
-		int a = 0, an = 1, b = 0, bn = 1, old, new;
+		struct hunk h = { .path = path, .old_n = 1, .new_n = 1 };
+		int old, new;
 
 		if (sscanf(s, "+++ %*[^/]/%4095[^\t\n]", path) == 1)
 			;
 		else if (!strncmp(s, "@@ -", 4)) {
-			old = sscanf(s, "@@ -%d,%d", &a, &an);
-			new = sscanf(strchr(s, '+'), "+%d,%d", &b, &bn);
-			an = old == 2 ? an : 1;
-			bn = new == 2 ? bn : 1;
-			fn(arg, path, a, an, b, bn);
-			s = skip_hunk(s, an + bn);
+			old = sscanf(s, "@@ -%d,%d", &h.old_at, &h.old_n);
+			new = sscanf(strchr(s, '+'), "+%d,%d", &h.new_at, &h.new_n);
+			h.old_n = old == 2 ? h.old_n : 1;
+			h.new_n = new == 2 ? h.new_n : 1;
+			h.lines = strchrnul(s, '\n');
+			h.lines += *h.lines == '\n';
+			fn(arg, &h);
+			s = skip_hunk(s, h.old_n + h.new_n);
 		}
 		s = strchr(s, '\n');
 		s = s ? s + 1 : NULL;
 	}
 }
 
-static void note_change(void *arg, const char *path, int old_at, int old_n, int new_at, int new_n)
+static void note_change(void *arg, const struct hunk *h)
 {
 	struct cover *c = arg;
-	int file = cover_file(c, path);
+	int file = cover_file(c, h->path);
 
-	(void)old_at;
-	(void)old_n;
-	for (int i = new_at; file >= 0 && i < new_at + new_n && i <= c->files[file].n_lines; i++)
+	for (int i = h->new_at; file >= 0 && i < h->new_at + h->new_n && i <= c->files[file].n_lines; i++)
 		c->files[file].changed[i] = true;
 }
 

@@ -38,6 +38,14 @@ change_of()
 	printf '%s\n' "${1%"${nr:+@$nr}"}"
 }
 
+# say_not_taken SOURCE LEFT: what of its mails is no patch of the series (scripts/mbox), if anything is.
+say_not_taken()
+{
+	[ -s "$2" ] || return 0
+	say MAIL "of $1 not taken:"
+	sed 's/^/          /' "$2"
+}
+
 # range_of A..B|A...B REPO: "A B", what is left out being HEAD; of three dots A is where the two parted (gitrevisions(7)).
 range_of()
 {

@@ -99,7 +99,7 @@ reads()
 	[ $# = 0 ] || says "$@"
 }
 
-# titled FILE SUBJECT...: the subjects of its patches.
+# titles: the subjects of the patches that reads() made last.
 titles()
 {
 	sed 's,^,'"$CHECK/made/"',' "$CHECK/made/series" | xargs sed -n 's/^Subject: \[PATCH\] //p'
