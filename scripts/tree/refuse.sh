@@ -71,6 +71,28 @@ rival()
 	esac
 	commit=$(stated_base "$1")
 	[ -z "$commit" ] || printf '; its base-commit %.12s is not this base' "$commit"
+	stands_on "$1" "$commit" | awk '{ n++; lack += $2 == "-" }
+		END { if (lack) printf "; of the %d patches that it stands on (prerequisite-patch-id) the tree lacks %d", n, lack }'
+}
+
+# stands_on PATCH BASE: each patch that git format-patch says its series needs on top of BASE, as "PATCH-ID COMMIT" with the
+# commit of LINUX= that is it, or "-". What is looked through is BASE.. of its branches.
+stands_on()
+{
+	cat "$(dirname "$1")"/*.patch | sed -n 's/^prerequisite-patch-id: \([0-9a-f]*\)$/\1/p' | awk '!seen[$0]++' > "$SCRATCH/needs"
+	[ -s "$SCRATCH/needs" ] || return 0
+	: > "$SCRATCH/ids"
+	if in_their_tree "$2"; then
+		ugit "$LINUX" -c diff.noprefix=false -c diff.mnemonicPrefix=false log -p --no-ext-diff --no-textconv --no-merges -n 2000 \
+			HEAD --branches --not "$2" | git_clean patch-id --stable > "$SCRATCH/ids"
+	fi
+	awk 'NR == FNR { commit[$1] = $2; next } { print $1, $1 in commit ? commit[$1] : "-" }' "$SCRATCH/ids" "$SCRATCH/needs"
+}
+
+# in_their_tree COMMIT: whether LINUX= has it.
+in_their_tree()
+{
+	[ -n "$1" ] && [ -n "$LINUX" ] && ugit "$LINUX" cat-file -e "$1^{commit}" 2>/dev/null
 }
 
 # stated_base PATCH: the base-commit that git format-patch wrote behind the first or the last patch of its series.
@@ -90,8 +112,14 @@ remedy()
 		fi
 	done
 	commit=$(stated_base "$1")
-	if [ -n "$commit" ] && [ -n "$LINUX" ] && ugit "$LINUX" cat-file -e "$commit^{commit}" 2>/dev/null; then
-		echo "S=git:$(echo "$commit" | cut -c1-12),$S  (its base-commit, which this tree has)"
+	if in_their_tree "$commit"; then
+		stands_on "$1" "$commit" > "$SCRATCH/stands"
+		what="its base-commit, which this tree has"
+		if [ -s "$SCRATCH/stands" ] && ! grep -q ' -$' "$SCRATCH/stands"; then
+			commit=$(tail -n 1 "$SCRATCH/stands" | cut -d' ' -f2)
+			what="the last of the patches that it stands on"
+		fi
+		echo "S=git:$(echo "$commit" | cut -c1-12),$S  ($what)"
 		return 0
 	fi
 	echo "git -C $BUILD/trees/$NAME log --oneline -5"

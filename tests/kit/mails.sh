@@ -302,8 +302,40 @@ mails_as_stacks()
 	return $code
 }
 
+# What git format-patch --base says of a series that does not apply: where it would.
+mails_with_a_base()
+{
+	small_tree "$CHECK/linux"
+	theirs() { git -C "$CHECK/linux" -c user.name=u -c user.email=u@localhost "$@"; }
+	committed() { sed -i "s/$2/$3/" "$CHECK/linux/mm/$1.c"; theirs commit -qam "mm/$1: $3"; }
+	main=$(theirs symbolic-ref --short HEAD)
+	base=$(theirs rev-parse HEAD)
+	theirs checkout -q -b needed
+	committed rmap 'int other' 'long other'
+	committed ksm 'int ksm' 'long ksm'
+	needed=$(theirs rev-parse --short=12 HEAD)
+	theirs checkout -q -b topic
+	committed ksm 'long ksm' 'unsigned long ksm'
+	theirs format-patch -q --base="$base" -o "$CHECK/series" -1
+	same "$(grep -c '^prerequisite-patch-id' "$CHECK"/series/*.patch)" 2 "patches that it names"
+	theirs checkout -q "$main"
+	committed rmap 'int rmap' 'short rmap'
+	export LINUX="$CHECK/linux" S="$CHECK/series"
+	# The user's own settings change what a diff looks like, and so its number.
+	theirs config diff.noprefix true
+	expect 5 scripts/tree.sh --commit
+	says "hunk 1 of mm/ksm.c" "try:     S=git:$needed,$S  (the last of the patches that it stands on)"
+	says_not prerequisite
+	theirs branch -qD topic
+	theirs branch -qf needed needed~1
+	expect 5 scripts/tree.sh --commit
+	says "of the 2 patches that it stands on (prerequisite-patch-id) the tree lacks 1" \
+		"try:     S=git:$(echo "$base" | cut -c1-12),$S  (its base-commit, which this tree has)"
+}
+
 mail_cases()
 {
+	t -host mails.base mails_with_a_base
 	t -host mails.thread mails_of_a_thread
 	t -host mails.numbers mails_by_number
 	t -host mails.files mails_as_files
