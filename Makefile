@@ -98,8 +98,14 @@ export PATH := $(PATH):/usr/sbin:/sbin
 MAKEFLAGS += --no-print-directory
 # what a make of the kit's has exported is not the user's
 export MMUML_MAKE := 1
+export MMUML_CODES := $(shell sed -n 's/^\#define \(EX_[A-Z_]*\)[[:space:]]*\([0-9]*\).*/\1=\2/p' scripts/lib/protocol.h)
 # of a git hook that runs make: the user's repository, which no program here may take for its own
-unexport $(shell env -u GIT_INTERNAL_SUPER_PREFIX git rev-parse --local-env-vars 2>/dev/null)
+unexport $(filter-out GIT_EXEC_PATH GIT_TRACE%,$(filter GIT_%,$(.VARIABLES)))
+
+# Who runs tests wants no debug information until one fails; these do at once.
+ifneq ($(GDB_ON_FAIL)$(filter build kernel gdb rmap-graph interleave coverage map memcheck profile shell,$(MAKECMDGOALS)),)
+export DEBUG_INFO := 1
+endif
 
 # for who wants to know which status a stage had, such as scripts/bisect.sh
 ifneq ($(MMUML_STATUS),)

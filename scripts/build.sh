@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Build the kernel of one tree and profile.
 # usage: scripts/build.sh TREE PROFILE   -> TREE/build-PROFILE/vmlinux
-# Three ways to the same bytes: nothing changed (a look at the recorded inputs); only .c files changed
-# (build/short.sh: kbuild for their directories and the link); all of kbuild.
+#   DEBUG_INFO=1   with debug information; else it may be without, which OUT/.light says, and scripts/build/link.sh OUT full adds it
+# Three ways to the same kernel: nothing changed (a look at the recorded inputs); only sources changed (build/short.sh: the compiler
+# and a link without debug information); all of kbuild.
 set -eu
 . scripts/lib/kit.sh
 
@@ -63,8 +64,19 @@ instrument()
 build_key()
 {
 	echo "$gcov"
-	kmakeflags | sed -E 's/-j ?[0-9]*|--jobserver[^ ]*//g'
+	# Of make's words only variables, one of which may be KCFLAGS or W.
+	kmakeflags | sed -E 's/(^|[^\\]) /\1\n/g' | grep = | grep -v '^--' || true
 	echo " ${CC-} ${LLVM-} ${KCFLAGS-} $(og_flags)$(stat -L -c '%n %Y %s' "$(command -v "$(compiler)")" 2>/dev/null)"
+}
+
+# does_not_build: with its first cause in build.log.
+does_not_build()
+{
+	log=$out/build.log
+	cause=$(grep -m1 -E 'error:|No rule to make target|Error |undefined reference' "$log" || tail -n 1 "$log")
+	full=$(grep -m1 'No space left on device' "$log" || true)
+	[ -z "$full" ] || die $EX_HOST "the kernel cannot be built" "$full" "df -h $out ${TMPDIR:-/tmp}"
+	die $EX_BUILD "the kernel does not build" "${cause:-make was killed}" "make build V=1  (the whole log: $log)"
 }
 
 # All of kbuild. What a pipe hides is said by a file: it is there if kbuild came to its end.
@@ -76,13 +88,11 @@ whole()
 	touch "$out/.build.began"
 	# shellcheck disable=SC2046 # words
 	{ kmake "$tree" "$out" $(og_flags) ${gcov:+"$gcov"} vmlinux 2>&1 && : > "$done"; } | tee "$log" | show
-	if [ ! -f "$done" ]; then
-		cause=$(grep -m1 -E 'error:|No rule to make target|Error |undefined reference' "$log" || tail -n 1 "$log")
-		full=$(grep -m1 'No space left on device' "$log" || true)
-		[ -z "$full" ] || die $EX_HOST "the kernel cannot be built" "$full" "df -h $out ${TMPDIR:-/tmp}"
-		die $EX_BUILD "the kernel does not build" "${cause:-make was killed}" "make build V=1  (the whole log: $log)"
-	fi
-	# The environment that kbuild gives to its sub-makes, for the short way.
+	[ -f "$done" ] || does_not_build
+	# What the short way needs: the objects of the link, and the environment that kbuild gives to its sub-makes.
+	rm -f "$out/.light"
+	(cd "$out" && ar t vmlinux.a > .objects 2>/dev/null) || rm -f "$out/.objects"
+	readelf -n "$out/vmlinux" 2>/dev/null | sed -n 's/.*Build ID: //p' > "$out/.id"
 	# shellcheck disable=SC2016,SC2046 # make expands it; words
 	kmake "$tree" "$out" $(og_flags) --eval='mmuml-env: ; @env -0 > $(objtree)/.build.env' mmuml-env >/dev/null 2>&1 ||
 		rm -f "$out/.build.env"
@@ -139,6 +149,16 @@ check_ccache()
 	rm -f "$BUILD/ccache.$$".*
 }
 
+# by_short_way: 1 if it has to be done the long way; a source that does not compile is the end.
+by_short_way()
+{
+	ended=0
+	scripts/build/short.sh "$tree" "$profile" || ended=$?
+	[ $ended = 0 ] || [ $ended = $EX_BUILD ] || return 1
+	show < "$out/build.log"
+	[ $ended = 0 ] || does_not_build
+}
+
 build()
 {
 	OG_GOOD=${OG-}
@@ -149,19 +169,31 @@ build()
 	forget_gone
 	alike=
 	[ "$(cat "$out/.build.key" 2>/dev/null)" != "$key" ] || alike=1
-	[ -z "$alike" ] || [ $changed != 0 ] || return 0
+	if [ -n "$alike" ] && [ $changed = 0 ]; then
+		explained
+		return 0
+	fi
 	check_ccache
 	# 1 says that something changed, and what; any other code that it is not known.
-	if [ -n "$alike" ] && [ -z "${OG-}" ] && [ $changed = 1 ] && scripts/build/short.sh "$tree" "$profile" "$gcov"; then
-		grep -v '^  AR ' "$out/build.log" | show
+	if [ -n "$alike" ] && [ -z "${OG-}" ] && [ $changed = 1 ] && by_short_way; then
+		"$fresh" update "$out" "$out/.build.began" < "$out/.changed.objects"
 	else
+		"$fresh" forget "$out" < "$out/.changed"
 		og_try
 		whole
+		"$fresh" record "$out" "$out/.build.began"
 	fi
 	for_editors
 	keep_warnings
-	"$fresh" record "$out" "$out/.build.began"
 	echo "$key" > "$out/.build.key"
+	explained
+}
+
+# explained: with debug information, where somebody wants it.
+explained()
+{
+	[ -n "${DEBUG_INFO-}" ] && [ -f "$out/.light" ] || return 0
+	scripts/build/link.sh "$out" full
 }
 
 one_at_a_time "build-$profile" build

@@ -101,6 +101,27 @@ make_tree()
 	write_stack "$want"
 }
 
+# unchanged: whether nothing of what decides the tree has changed since it was last brought to its stack: the kit's and the
+# named patches, the scripts, the kernels in build/git, where the tree stands. Of a user's tree git alone knows.
+unchanged()
+{
+	[ -z "$LINUX" ] && [ -e "$DIR/.git" ] && [ -f "$READY" ] && [ -f "$STACK" ] || return 1
+	case $S in *git:*) return 1 ;; esac
+	[ "$(cat "$CHECKED" 2>/dev/null)" = "$S $KERNEL" ] || return 1
+	set -- mm-changes uml-config scripts "$KGIT/HEAD" "$KGIT/refs/mmuml/base" "$KGIT/refs/mmuml/kernel" "$KGIT/worktrees/$NAME/HEAD"
+	case $S in
+	*/*)
+		elements "$S" > "$CHECKED.elements"
+		while read -r e; do
+			e=$(change_of "$e")
+			[ ! -e "$e" ] || set -- "$@" "$e"
+		done < "$CHECKED.elements"
+		rm -f "$CHECKED.elements" ;;
+	esac
+	# By the time of the last change of their inodes, which no copy and no touch can set back.
+	[ -z "$(find "$@" -newercm "$CHECKED" -print -quit 2>&1)" ]
+}
+
 # The base commit of the tree as it was made, if it was.
 recorded_base()
 {
@@ -148,6 +169,7 @@ own_directory()
 NAME=$(tree_name)
 DIR=$BUILD/trees/$NAME
 STACK=$BUILD/stacks/$NAME
+CHECKED=$BUILD/stacks/$NAME.checked	# its time: all that is older is in the tree
 READY=$KGIT/worktrees/$NAME/mmuml-ready	# the tree was made to its end
 case ${1-} in
 --name)
@@ -175,8 +197,11 @@ case ${1-} in
 	echo "$want"
 	;;
 '')
+	! unchanged || exit 0
 	own_directory
+	echo "$S $KERNEL" > "$SCRATCH/checked"
 	one_at_a_time tree make_tree
+	mv "$SCRATCH/checked" "$CHECKED"
 	;;
 *)
 	die $EX_USAGE "tree.sh: unknown argument $1" "" "make help"

@@ -1,53 +1,52 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# The short way to a kernel of which only sources below a few directories changed: kbuild for those, and the link.
-# usage: scripts/build/short.sh TREE PROFILE [WORD-FOR-MAKE]   -> TREE/build-PROFILE/vmlinux, build.log
-# Called by build.sh, which holds the lock, with what changed in .changed; any exit code but 0: it has to be done the long way.
+# The short way to a kernel of which only sources changed: the compiler for what is made of them, and the link.
+# usage: scripts/build/short.sh TREE PROFILE   -> TREE/build-PROFILE/vmlinux without debug information, build.log
+# Called by build.sh, which holds the lock, with what changed in .changed. Exit codes: 0, EX_BUILD if a source does not compile
+# (the compiler's words are in build.log); any other: it has to be done the long way.
 set -eu
 . scripts/lib/kit.sh
 
-tree=$1 out=$1/build-$2 word=${3-}
+out=$1/build-$2
 
-# The top directories of the changed files, if only sources of objects changed for which that is all kbuild would find out.
-changed_dirs()
+# What else would change: of names in a directory, makefiles and options only kbuild knows.
+only_sources()
 {
 	while read -r f; do
-		case $f in
-		../mm/*.c | ../fs/*.c | ../kernel/*.c | ../lib/*.c | ../block/*.c | ../io_uring/*.c | ../ipc/*.c) ;;
-		*) exit 1 ;;
-		esac
-		obj=${f#../}
-		obj=${obj%.c}.o
-		[ -f "$out/$obj" ] && [ -f "$tree/${f#../}" ] || exit 1
-		echo "${obj%%/*}"
+		case $f in ../*.[chS]) ;; *) return 1 ;; esac
+		[ -f "$out/$f" ] || return 1
 	done < "$out/.changed"
 }
 
-# What the top Makefile does once the directories are done, without its look at all the others: their inputs are as
-# they were. The archives are lists of names; a member's size in them must be right. The last line shows that all of it ran.
-script()
+# objects: what was made of the changed files, if it goes into the kernel as it is, or is what constants of headers are taken from.
+objects()
 {
-	echo 'set -e'
-	quoted=${word:+"'$word'"}
-	while read -r d; do
-		echo "make $quoted -f ../scripts/Makefile.build obj=$d need-builtin=1 need-modorder="
-	done < "$out/.changed.dirs"
-	for a in built-in.a built-in-fixup.a vmlinux.a; do
-		[ ! -f "$out/.$a.cmd" ] || "$BUILD/host/mmuml-fresh" command "$out" $a
-	done
-	for step in vmlinux_o modpost vmlinux; do
-		echo "make -f ../scripts/Makefile.$step"
-	done
-	echo 'echo "mmuml: short way done"'
+	find "$out" -name '.*.cmd' -print0 | xargs -0 grep -lFf "$out/.changed" | sed "s|^$out/||; s|\(.*/\)\.\(.*\)\.cmd\$|\1\2|" |
+		sort > "$out/.changed.objects"
+	[ -s "$out/.changed.objects" ] || return 1
+	! grep -vxFf "$out/.objects" "$out/.changed.objects" | grep -vxE 'init/version-timestamp\.o|kernel/bounds\.s|.*-offsets\.s' >/dev/null
 }
 
-[ -f "$out/.build.env" ]
-dirs=$(changed_dirs)
-[ -n "$dirs" ]
-echo "$dirs" | sort -u > "$out/.changed.dirs"
-script > "$out/.build.short"
+# constants: those of the headers that kbuild makes of the compiler's output.
+constants()
+{
+	grep '\.s$' "$out/.changed.objects" | while read -r s; do
+		grep -e '->' "$out/$s" || true
+	done
+}
+
+for f in .build.env .link.args .objects; do
+	[ -f "$out/$f" ] || exit 1
+done
+only_sources && objects || exit 1
 touch "$out/.build.began"
-flags="rR --no-print-directory --include-dir=$TOP/$tree"
-(cd "$out" && xargs -0 -a .build.env sh -c "exec env -i \"\$@\" MAKEFLAGS='$flags' MFLAGS= MAKELEVEL=1 \
-	MAKEOVERRIDES= sh .build.short" sh) > "$out/build.log" 2>&1
-tail -n 1 "$out/build.log" | grep -qx 'mmuml: short way done'
+before=$(constants)
+failed=
+(cd "$out" && < .changed.objects xargs -P "$(nproc)" -n 1 "$TOP/scripts/build/compile.sh" "$TOP/$BUILD/host/mmuml-fresh") \
+	> "$out/build.log" 2>&1 || failed=1
+if [ -n "$failed" ]; then
+	grep -qE '^[^ ]+:[0-9]+:[0-9]+: (fatal )?error: ' "$out/build.log" || exit 1
+	exit $EX_BUILD
+fi
+[ "$(constants)" = "$before" ] || exit 1
+scripts/build/link.sh "$out" light >> "$out/build.log" 2>&1

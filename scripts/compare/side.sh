@@ -22,4 +22,4 @@ fi
 S=$stack FROM=${from##*/} scripts/tree.sh
 [ -z "$from" ] || scripts/build/start.sh "$tree" "$profile" "$from"
 scripts/config.sh "$tree" "$profile"
-scripts/build.sh "$tree" "$profile"
+DEBUG_INFO=1 scripts/build.sh "$tree" "$profile"

@@ -5,10 +5,12 @@
  * makefiles of their directories, and the names in those directories, since a file that appears may shadow another.
  * kbuild looks at times only: a source that changed but is older than the kernel (a build directory that came from
  * another tree, a file put back with its time) would never be compiled. Its content is recorded too, and what was made
- * of it is forgotten, so that kbuild makes it again.
+ * of it can be forgotten, so that kbuild makes it again.
  *
  * usage: mmuml-fresh record BUILD STAMP   STAMP: a file made before the build began
+ *        mmuml-fresh update BUILD STAMP < OBJECTS   the same where only these were made again since check, one a line
  *        mmuml-fresh check BUILD          prints what changed, one path a line; exit 0 if nothing did
+ *        mmuml-fresh forget BUILD < PATHS   what check printed: kbuild shall make again what was made of it
  *        mmuml-fresh command BUILD TARGET prints what kbuild ran to make it, for a shell
  */
 #include <dirent.h>
@@ -26,9 +28,11 @@
 #include "../lib/kit.h"
 
 #define LIST	".inputs"
+#define KERNEL	"vmlinux"
+#define ALL	"(recorded otherwise)"	/* instead of what changed: nobody knows */
 
 static void *seen;		/* tree of paths, relative to the build directory */
-static void *unseen;		/* those that kbuild would not look at again, though they changed */
+static void *unseen;		/* those that kbuild would perhaps not look at again, though they changed */
 static FILE *out;
 static long long began;		/* inputs changed since then were perhaps not seen by the build */
 
@@ -208,6 +212,25 @@ static int forget(const char *path, const struct stat *st, int flag, struct FTW 
 	return 0;
 }
 
+static int forget_changed(void)
+{
+	char *line = NULL;
+	bool all = false;
+	size_t cap = 0;
+	ssize_t n;
+
+	while ((n = getline(&line, &cap, stdin)) > 0) {
+		line[n - 1] = '\0';
+		all |= !strcmp(line, ALL);
+		if (!strncmp(line, "../", 3) && !tsearch(strdup(line), &unseen, compare))
+			fail("tsearch");
+	}
+	free(line);
+	if ((all || unseen) && nftw(".", all ? forget_all : forget, 32, FTW_PHYS))
+		fail("nftw");
+	return 0;
+}
+
 static void add_scripts(const char *dir)
 {
 	struct dirent *e;
@@ -224,7 +247,7 @@ static void add_scripts(const char *dir)
 	closedir(d);
 }
 
-static int record(const char *stamp_file)
+static void begin(const char *stamp_file)
 {
 	struct stat st;
 
@@ -234,10 +257,21 @@ static int record(const char *stamp_file)
 	out = fopen(LIST ".tmp", "we");
 	if (!out)
 		fail(LIST);
-	/* The result itself has to be as the build left it. */
-	began = INT64_MAX;
-	add("vmlinux");
-	began = stamp_of(&st);
+}
+
+/* The result itself has to be as the build left it; its time says so, for debug information may come to it later. */
+static void add_kernel(void)
+{
+	struct stat st;
+
+	if (!stat(KERNEL, &st))
+		write_entry(stamp_of(&st), 0, 0, KERNEL);
+}
+
+static int record(const char *stamp_file)
+{
+	begin(stamp_file);
+	add_kernel();
 	add("../Makefile");
 	add("../arch/um/Makefile");
 	add("../arch/x86/Makefile.um");
@@ -245,6 +279,55 @@ static int record(const char *stamp_file)
 	add_scripts("../scripts");
 	if (nftw(".", visit, 32, FTW_PHYS))
 		fail("nftw");
+	if (fclose(out) || rename(LIST ".tmp", LIST))
+		fail(LIST);
+	return 0;
+}
+
+/* Of the last record, the path of a line; NULL if the line has another form. */
+static char *entry(char *line, long long *mtime, long long *size, unsigned long long *content)
+{
+	int at;
+
+	line[strcspn(line, "\n")] = '\0';
+	return sscanf(line, "%lld %lld %llx %n", mtime, size, content, &at) == 3 ? line + at : NULL;
+}
+
+/* What check() found changed has no time in the record; what the objects are made of may be new in it. */
+static int update(const char *stamp_file)
+{
+	FILE *f = fopen(LIST, "re");
+	char *line = NULL, *path;
+	long long mtime, size;
+	unsigned long long content;
+	size_t cap = 0;
+	ssize_t n;
+
+	if (!f)
+		fail(LIST);
+	begin(stamp_file);
+	add_kernel();
+	while (getline(&line, &cap, f) > 0) {
+		path = entry(line, &mtime, &size, &content);
+		if (!path)
+			fail(LIST);
+		if (!strcmp(path, KERNEL))
+			continue;
+		if (!mtime)
+			add(path);
+		else if (!tsearch(strdup(path), &seen, compare))
+			fail("tsearch");
+		else
+			write_entry(mtime, size, content, path);
+	}
+	fclose(f);
+	while ((n = getline(&line, &cap, stdin)) > 0) {
+		line[n - 1] = '\0';
+		path = kbuild_cmd_path(line);
+		read_cmd(path, add_input);
+		free(path);
+	}
+	free(line);
 	if (fclose(out) || rename(LIST ".tmp", LIST))
 		fail(LIST);
 	return 0;
@@ -263,30 +346,27 @@ static int check(void)
 	bool fresh = true, all = false;
 	size_t cap = 0;
 	struct stat st;
-	ssize_t n;
-	int at;
 
 	if (!f) {
 		puts("(never built)");
 		return 1;
 	}
-	made = stat("vmlinux", &st) ? 0 : stamp_of(&st);
+	made = stat(KERNEL, &st) ? 0 : stamp_of(&st);
 	out = fopen(LIST ".tmp", "we");
 	if (!out)
 		fail(LIST);
-	while ((n = getline(&line, &cap, f)) > 0) {
+	while (getline(&line, &cap, f) > 0) {
 		bool source;
 
-		line[n - 1] = '\0';
-		if (sscanf(line, "%lld %lld %llx %n", &mtime, &size, &content, &at) != 3) {
-			puts("(recorded otherwise)");
+		path = entry(line, &mtime, &size, &content);
+		if (!path) {
+			puts(ALL);
 			all = true;
 			break;
 		}
-		path = line + at;
 		source = !strncmp(path, "../", 3);
 		if (!stat(path, &st)) {
-			bool same = identity(path, &st) == mtime && (S_ISDIR(st.st_mode) || st.st_size == size);
+			bool same = identity(path, &st) == mtime && (!size || st.st_size == size);
 
 			source = source && !S_ISDIR(st.st_mode);
 			if (!same && source && content && stamp_of(&st) <= made)
@@ -295,8 +375,6 @@ static int check(void)
 				write_entry(mtime, size, content, path);
 				continue;
 			}
-			if (source && (!content || stamp_of(&st) <= made) && !tsearch(strdup(path), &unseen, compare))
-				fail("tsearch");
 		}
 		fresh = false;
 		write_entry(0, 0, 0, path);
@@ -304,8 +382,6 @@ static int check(void)
 	}
 	free(line);
 	fclose(f);
-	if ((all && nftw(".", forget_all, 32, FTW_PHYS)) || (unseen && nftw(".", forget, 32, FTW_PHYS)))
-		fail("nftw");
 	if (fclose(out) || (fresh && !all ? unlink(LIST ".tmp") : rename(LIST ".tmp", LIST)))
 		fail(LIST);
 	return !fresh || all;
@@ -333,13 +409,17 @@ int main(int argc, char **argv)
 	char *stamp = argc > 3 ? realpath(argv[3], NULL) : NULL;
 
 	if (argc < 3 || chdir(argv[2])) {
-		fprintf(stderr, "usage: mmuml-fresh record BUILD STAMP | check BUILD | command BUILD TARGET\n");
+		fprintf(stderr, "usage: mmuml-fresh record BUILD STAMP | update BUILD STAMP | check BUILD | forget BUILD | command BUILD TARGET\n");
 		return 2;
 	}
 	if (!strcmp(argv[1], "record") && stamp)
 		return record(stamp);
+	if (!strcmp(argv[1], "update") && stamp)
+		return update(stamp);
 	if (!strcmp(argv[1], "check"))
 		return check();
+	if (!strcmp(argv[1], "forget"))
+		return forget_changed();
 	if (!strcmp(argv[1], "command") && argc > 3)
 		return command(argv[3]);
 	fprintf(stderr, "mmuml-fresh: unknown command %s\n", argv[1]);

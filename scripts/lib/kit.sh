@@ -8,15 +8,18 @@
 unset CDPATH
 # Options that programs take from the environment: bc makes the kernel's timeconst.h, and says more under POSIXLY_CORRECT.
 unset POSIXLY_CORRECT BC_ENV_ARGS BC_LINE_LENGTH GREP_OPTIONS TAR_OPTIONS XZ_OPT XZ_DEFAULTS GZIP
-for v in $(env | sed -n 's/^\(GIT_[A-Z0-9_]*\)=.*/\1/p'); do
-	case $v in GIT_EXEC_PATH | GIT_TRACE*) ;; *) unset "$v" ;; esac
-done
+case $(export -p) in
+*' GIT_'*)
+	for v in $(env | sed -n 's/^\(GIT_[A-Z0-9_]*\)=.*/\1/p'); do
+		case $v in GIT_EXEC_PATH | GIT_TRACE*) ;; *) unset "$v" ;; esac
+	done ;;
+esac
 # What other programs say is read in places: in English, and bytes sorted as bytes. kbuild takes LC_ALL away, hence LANG.
 unset LANGUAGE
 export LC_ALL=C.UTF-8 LANG=C.UTF-8
 
-# EX_PASS, EX_FAIL, ...: the exit codes, the same for every program of the kit.
-eval "$(sed -n 's/^#define \(EX_[A-Z_]*\)[[:space:]]*\([0-9]*\).*/\1=\2/p' scripts/lib/protocol.h)"
+# EX_PASS, EX_FAIL, ...: the exit codes, the same for every program of the kit; a make of the kit's has read them.
+eval "${MMUML_CODES:-$(sed -n 's/^#define \(EX_[A-Z_]*\)[[:space:]]*\([0-9]*\).*/\1=\2/p' scripts/lib/protocol.h)}"
 # Numbers, which shellcheck cannot know of what eval sets.
 EX_FAIL=$((EX_FAIL)) EX_USAGE=$((EX_USAGE)) EX_HOST=$((EX_HOST)) EX_SKIP=$((EX_SKIP)) EX_PATCH=$((EX_PATCH))
 EX_CONFIG=$((EX_CONFIG)) EX_BUILD=$((EX_BUILD)) EX_INTERRUPTED=$((EX_INTERRUPTED))

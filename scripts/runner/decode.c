@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <dwarf.h>
 #include <elfutils/libdwfl.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -15,6 +16,8 @@
 
 #include "decode.h"
 
+#define LIGHT		".light"	/* beside a vmlinux without debug information, which EXPLAIN gives it */
+#define EXPLAIN		"scripts/build/debug.sh"
 #define MOST_PADDING	64		/* bytes behind a function; assembler code, whose symbols have no size, is not looked for */
 
 typedef void (*decode_frame)(void *arg, const char *fn, const char *file, int line);
@@ -56,6 +59,20 @@ static void find_text(Dwfl_Module *mod)
 	}
 }
 
+void decode_explain(const char *vmlinux)
+{
+	const char *slash = strrchr(vmlinux, '/');
+	char *dir = slash ? text_dup(vmlinux, slash - vmlinux) : xasprintf("."), *light = xasprintf("%s/" LIGHT, dir);
+	char *argv[] = { (char *)EXPLAIN, dir, NULL };
+	pid_t pid;
+
+	/* Its own words say what failed; the addresses stay numbers then. */
+	if (!access(light, F_OK) && !posix_spawn(&pid, EXPLAIN, NULL, NULL, argv, environ))
+		waitpid(pid, NULL, 0);
+	free(light);
+	free(dir);
+}
+
 static bool ready(void)
 {
 	Dwfl_Module *mod;
@@ -65,6 +82,7 @@ static bool ready(void)
 	if (failed || !kernel)
 		return false;
 	failed = true;
+	decode_explain(kernel);
 	offline = dwfl_begin(&offline_callbacks);
 	if (!offline)
 		return false;

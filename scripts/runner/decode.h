@@ -10,6 +10,8 @@
 
 /* The vmlinux to read, by a path that stays valid until decode_end(). It is opened when the first question comes. */
 void decode_init(const char *vmlinux);
+/* Let a kernel have debug information, if it was linked without. */
+void decode_explain(const char *vmlinux);
 void decode_end(void);
 
 /*

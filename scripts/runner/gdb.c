@@ -13,6 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "decode.h"
 #include "tool.h"
 
 #define SCRIPT	"scripts/gdb/start.py"
@@ -175,9 +176,20 @@ static char *newest_guest(void)
 	return found;
 }
 
+/* The file of a running kernel, with debug information; NULL if it was built again since. */
+static char *kernel_of(pid_t pid)
+{
+	char *link = xasprintf("/proc/%d/exe", pid), *path = realpath(link, NULL);
+
+	free(link);
+	if (path)
+		decode_explain(path);
+	return path;
+}
+
 int guest_attach(void)
 {
-	char *argv[32], *dir = newest_guest();
+	char *argv[32], *dir = newest_guest(), *kernel;
 	int status = 0, n;
 	pid_t pid;
 
@@ -186,6 +198,7 @@ int guest_attach(void)
 		    "no guest is running");
 	printf("  ATTACH  %s (process %d)\n", dir, guest_pid(dir));
 	fflush(NULL);
+	kernel = kernel_of(guest_pid(dir));
 	gdb_terminal(false);
 	pid = fork();
 	if (!pid) {
@@ -193,6 +206,8 @@ int guest_attach(void)
 		own_terminal();
 		setenv("MMUML_BOOT", realpath(dir, NULL), 1);
 		setenv("MMUML_ATTACH", "1", 1);
+		if (kernel)
+			argv[n++] = kernel;
 		argv[n++] = "-p";
 		argv[n++] = xasprintf("%d", guest_pid(dir));
 		argv[n] = NULL;
@@ -203,6 +218,7 @@ int guest_attach(void)
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	gdb_terminal(true);
+	free(kernel);
 	free(dir);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_FAIL;
 }

@@ -159,17 +159,31 @@ make_is_killed()
 short_way_is_whole()
 {
 	tree=build/trees/default
+	expect 0 scripts/build.sh $tree fast
 	touch $tree/mm/mremap.c
 	build/host/mmuml-fresh check "$OUT" > "$OUT/.changed" || true
-	cp -p "$OUT/.built-in.a.cmd" "$CHECK/cmd"
-	sed -i 's/^savedcmd_/lost_/' "$OUT/.built-in.a.cmd"
-	expect 3 scripts/build/short.sh $tree fast
-	cp -p "$CHECK/cmd" "$OUT/.built-in.a.cmd"
+	cp -p "$OUT/mm/.mremap.o.cmd" "$CHECK/cmd"
+	sed -i 's/^savedcmd_/lost_/' "$OUT/mm/.mremap.o.cmd"
+	expect 1 scripts/build/short.sh $tree fast
+	cp -p "$CHECK/cmd" "$OUT/mm/.mremap.o.cmd"
+	for needed in .link.args .objects .build.env; do
+		mv "$OUT/$needed" "$CHECK/needed"
+		expect 1 scripts/build/short.sh $tree fast
+		mv "$CHECK/needed" "$OUT/$needed"
+	done
+	# What is made of more than the compiler's output, and what nobody knows.
+	for odd in ../scripts/mod/modpost.c ../mm ../mm/Makefile ../mm/no-such.c; do
+		echo "$odd" > "$OUT/.changed"
+		expect 1 scripts/build/short.sh $tree fast
+	done
+	echo ../mm/mremap.c > "$OUT/.changed"
 	# As kernels before 6.2 keep it.
-	sed -i 's/^savedcmd_/cmd_/' "$OUT/.built-in.a.cmd"
+	sed -i 's/^savedcmd_/cmd_/' "$OUT/mm/.mremap.o.cmd"
 	expect 0 scripts/build/short.sh $tree fast
-	in_file built-in.a "$OUT/.build.short"
-	cp -p "$CHECK/cmd" "$OUT/.built-in.a.cmd"
+	in_file "CC      mm/mremap.o" "$OUT/build.log"
+	in_file "LD      vmlinux" "$OUT/build.log"
+	cp -p "$CHECK/cmd" "$OUT/mm/.mremap.o.cmd"
+	rm -f "$OUT/.build.key"
 	expect 0 scripts/build.sh $tree fast
 }
 
@@ -222,37 +236,136 @@ source_is_gone()
 	return $code
 }
 
+# same_kernel A B: two kernels are the same in all that is loaded and in their symbols, but for the number that their link gave them.
+same_kernel()
+{
+	for k in "$1" "$2"; do
+		readelf -SW "$k" | sed 's/\[ *\([0-9]*\)\]/\1/' | awk '$8 ~ /A/ { print $2, $3, $4, $6, $7, $8 }' > "$CHECK/sections"
+		objcopy -O binary --remove-section .notes --remove-section .note.gnu.build-id "$k" "$CHECK/loaded"
+		nm "$k" > "$CHECK/symbols"
+		[ "$(wc -l < "$CHECK/sections")" -gt 20 ] && [ "$(wc -l < "$CHECK/symbols")" -gt 1000 ]
+		cat "$CHECK/sections" "$CHECK/symbols" "$CHECK/loaded" | sha256sum
+	done > "$CHECK/kernels"
+	same "$(sed -n 1p "$CHECK/kernels")" "$(sed -n 2p "$CHECK/kernels")" "what is in $1, in $2"
+}
+
+# by_short_way TREE PROFILE HOW: the tree's edits by the short way, or by all of kbuild if HOW is "whole", make the kernel that kbuild
+# makes of them: section by section without debug information, byte by byte with it.
+by_short_way()
+{
+	out=$1/build-$2
+	expect 0 scripts/build.sh "$1" "$2"
+	says "CC "
+	how=light
+	[ -f "$out/.light" ] || how=whole
+	same $how "$3" "the way to $2"
+	cp "$out/vmlinux" "$CHECK/$how"
+	readelf -SW "$CHECK/$how" > "$CHECK/got"
+	[ $how = whole ] || says_not .debug_info
+	expect 0 scripts/build/debug.sh "$out"
+	cp "$out/vmlinux" "$CHECK/full"
+	rm -f "$out/.inputs" "$out/.build.key"
+	expect 0 scripts/build.sh "$1" "$2"
+	says_not " CC      mm/" " CC      fs/" " CC      kernel/"
+	same "$(sha256sum < "$out/vmlinux")" "$(sha256sum < "$CHECK/full")" "the kernel of kbuild, with debug information"
+	same_kernel "$CHECK/$how" "$out/vmlinux"
+}
+
+# edits_by_short_way PROFILE...: the tree is as it was when the case ends.
+edits_by_short_way()
+{
+	tree=build/trees/default
+	trap "git -C $tree checkout -q mm" EXIT
+	for profile; do
+		out=$tree/build-$profile
+		expect 0 scripts/build/start.sh $tree "$profile"
+		expect 0 scripts/config.sh $tree "$profile"
+		expect 0 env DEBUG_INFO=1 scripts/build.sh $tree "$profile"
+		expect 0 scripts/build.sh $tree "$profile"
+		says_not "CC "
+		before=$(sha256sum < "$out/vmlinux")
+		# A statement and a function of a source.
+		sed -i 's/^\(unsigned long move_page_tables(.*\)$/unsigned long mmuml_probe = 42;\n\1/' $tree/mm/mremap.c
+		by_short_way $tree "$profile" light
+		[ "$(sha256sum < "$out/vmlinux")" != "$before" ]
+		# A header of a few sources: an inline function, and a definition.
+		sed -i 's/^#endif.*__MM_VMA_H.*/static inline int mmuml_inline(void) { return 42; }\n#define MMUML_WORD 42\n&/' $tree/mm/vma.h
+		echo 'int mmuml_user(void); int mmuml_user(void) { return mmuml_inline() + MMUML_WORD; }' >> $tree/mm/mmap.c
+		by_short_way $tree "$profile" light
+		in_file mmuml_user "$CHECK/symbols"
+		# What only kbuild can find out: an option that is another.
+		sed -i 's/^config COMPACTION$/config MMUML_OPTION\n\tdef_bool y\n\n&/' $tree/mm/Kconfig
+		echo 'int mmuml_option = IS_ENABLED(CONFIG_MMUML_OPTION);' >> $tree/mm/mremap.c
+		expect 0 scripts/config.sh $tree "$profile"
+		by_short_way $tree "$profile" whole
+		in_file CONFIG_MMUML_OPTION=y "$out/.config"
+		in_file mmuml_option "$CHECK/symbols"
+		git -C $tree checkout -q mm
+		expect 0 scripts/config.sh $tree "$profile"
+		expect 0 env DEBUG_INFO=1 scripts/build.sh $tree "$profile"
+		same "$(sha256sum < "$out/vmlinux")" "$before" "the kernel after the edits were taken back"
+	done
+}
+
+short_way_of_fast()
+{
+	edits_by_short_way fast
+}
+
+short_way_of_others()
+{
+	edits_by_short_way debug coverage valgrind count
+}
+
 # What changed decides what is done: nothing, one object and the link, everything.
 short_ways_agree()
 {
 	tree=build/trees/default
-	expect 0 scripts/build.sh $tree fast
-	expect 0 scripts/build.sh $tree fast
-	says_not "CC "
+	expect 0 make build
 	before=$(sha256sum < "$OUT/vmlinux")
 	touch $tree/mm/mremap.c
-	expect 0 scripts/build.sh $tree fast
+	expect 0 make run T=kit.plain.pass
 	says "mm/mremap.o"
-	same "$(sha256sum < "$OUT/vmlinux")" "$before" "the kernel after touch"
 	same "$(grep -c '  CC  ' "$CHECK/got")" 1 "objects compiled"
-	# One that is not to be done the short way, beside one that is.
-	touch $tree/mm/mremap.c $tree/arch/um/os-Linux/signal.c $tree/init/main.c
-	expect 0 scripts/build.sh $tree fast
-	says "mm/mremap.o" "arch/um/os-Linux/signal.o" "init/main.o"
-	# A real change by the short way gives the kernel that all of kbuild gives.
-	sed -i 's/^\(unsigned long move_page_tables(.*\)$/unsigned long mmuml_probe = 42;\n\1/' $tree/mm/mremap.c
-	code=0
-	expect 0 scripts/build.sh $tree fast || code=1
-	short=$(sha256sum < "$OUT/vmlinux")
-	rm -f "$OUT/.inputs" "$OUT/.build.key"
+	[ -f "$OUT/.light" ]
+	# A kernel without debug information gets it when an address is to be explained, and is the same.
+	expect 2 make -s run T=kit.crash.oops
+	says "DEBUG   $OUT" "lkdtm_EXCEPTION (drivers/misc/lkdtm/bugs.c:"
+	same "$(sha256sum < "$OUT/vmlinux")" "$before" "the kernel after touch"
+	# Not, if the objects are no longer those that it was made of.
 	touch $tree/mm/mremap.c
-	expect 0 scripts/build.sh $tree fast || code=1
-	same "$(sha256sum < "$OUT/vmlinux")" "$short" "the kernel by the long way" || code=1
-	[ "$short" != "$before" ] || code=1
+	expect 0 make run T=kit.plain.pass
+	echo 'int kit_other = 42;' >> $tree/mm/mincore.c
+	(cd "$OUT" && "$TOP/scripts/build/compile.sh" "$TOP/build/host/mmuml-fresh" mm/mincore.o) > "$CHECK/log" 2>&1
+	git -C $tree checkout -q mm/mincore.c
+	expect 3 scripts/build/debug.sh "$OUT"
+	says "no debug information for $OUT/vmlinux" "of another build"
+	expect 0 make run T=kit.plain.pass
+	# One that does not compile, and its repair: nothing else is compiled.
+	echo 'int broken = ;' >> $tree/mm/mremap.c
+	expect 2 make run T=kit.plain.pass
+	says "the kernel does not build" "mm/mremap.c"
 	git -C $tree checkout -q mm/mremap.c
-	expect 0 scripts/build.sh $tree fast || code=1
-	same "$(sha256sum < "$OUT/vmlinux")" "$before" "the kernel after the edit was taken back" || code=1
-	return $code
+	expect 0 make run T=kit.plain.pass
+	same "$(grep -c '  CC  ' "$CHECK/got")" 1 "objects compiled"
+	[ -f "$OUT/.light" ]
+	# One that is not to be done the short way, beside one that is.
+	touch $tree/mm/mremap.c $tree/arch/um/os-Linux/signal.c $tree/init/main.c $tree/mm/Makefile
+	expect 0 make build
+	says "mm/mremap.o" "arch/um/os-Linux/signal.o" "init/main.o"
+	same "$(sha256sum < "$OUT/vmlinux")" "$before" "the kernel at the end"
+	# A constant that kbuild makes a header of: one that stays as it is is a matter of the compiler's, another is not.
+	echo '/* */' >> $tree/kernel/bounds.c
+	expect 0 make run T=kit.plain.pass
+	says kernel/bounds.s
+	[ -f "$OUT/.light" ]
+	sed -i 's/^	DEFINE(NR_PAGEFLAGS, /	DEFINE(MMUML_CONSTANT, 42);\n&/' $tree/kernel/bounds.c
+	build/host/mmuml-fresh check "$OUT" > "$OUT/.changed" || true
+	expect 1 scripts/build/short.sh $tree fast
+	in_file MMUML_CONSTANT "$OUT/kernel/bounds.s"
+	git -C $tree checkout -q kernel/bounds.c
+	expect 0 make build
+	[ "$(grep -c '  CC  ' "$CHECK/got")" -lt 10 ]
 }
 
 # A header of the tests belongs to what is compiled again: the programs that name it, and no others.
@@ -902,10 +1015,12 @@ stage_cases()
 	t config.malformed malformed_fragment
 	t -x tree build.error does_not_compile
 	t -x tree build.source_gone source_is_gone
-	t -x tree build.short_ways short_ways_agree
+	t -x tree -x out build.short_ways short_ways_agree
 	t -x tree config.hollow hollow_profile
 	t -x tree build.killed make_is_killed
 	t -x tree build.short_way_whole short_way_is_whole
+	t -x tree build.short_way short_way_of_fast
+	t -x tree -full build.short_way_profiles short_way_of_others
 	t -x tree build.editors editors_get_the_compiler
 	t build.test_headers test_headers
 	t -host build.incbin incbin_is_seen
