@@ -65,7 +65,7 @@ build_key()
 {
 	echo "$gcov"
 	# Of make's words only variables, one of which may be KCFLAGS or W.
-	kmakeflags | sed -E 's/(^|[^\\]) /\1\n/g' | grep = | grep -v '^--' || true
+	kmakeflags | sed -E 's/(^|[^\\]) /\1\n/g' | grep '=' | grep -v '^--' || true
 	echo " ${CC-} ${LLVM-} ${KCFLAGS-} $(og_flags)$(stat -L -c '%n %Y %s' "$(command -v "$(compiler)")" 2>/dev/null)"
 }
 

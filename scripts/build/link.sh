@@ -52,7 +52,9 @@ loaded()
 }
 
 cd "$out"
-! grep -qE '^CONFIG_(LTO_CLANG|MODULES|X86_KERNEL_IBT)=y' .config
+if grep -qE '^CONFIG_(LTO_CLANG|MODULES|X86_KERNEL_IBT)=y' .config; then
+	exit 1
+fi
 tr '\0' '\n' < .link.args | grep -qx vmlinux.a
 LIGHT=
 if [ "$how" = full ]; then

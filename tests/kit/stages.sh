@@ -275,7 +275,7 @@ by_short_way()
 edits_by_short_way()
 {
 	tree=build/trees/default
-	trap "git -C $tree checkout -q mm" EXIT
+	trap 'git -C build/trees/default checkout -q mm' EXIT
 	for profile; do
 		out=$tree/build-$profile
 		expect 0 scripts/build/start.sh $tree "$profile"
