@@ -131,7 +131,7 @@ PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 # what "make run" was told, for another make
 RUNVARS = $(call given,T S PROFILE LINUX KERNEL SCALE SEED REPEAT MEM ISOLATE JOBS KEEP_GOING APPEND)
 
-.PHONY: help doctor deps fetch tree config build run coverage gdb rmap-graph interleave shell list check soak bench
+.PHONY: help doctor deps fetch tree config build run watch coverage gdb rmap-graph interleave shell list check soak bench
 .PHONY: map memcheck profile compare new-change export import clean distclean host guest kernel
 help:
 	@scripts/help.sh
@@ -166,6 +166,10 @@ build: kernel host guest
 
 run: $(if $(BISECT),,build)
 	$(if $(BISECT),+@scripts/bisect.sh $(RUNVARS),@$(if $(GDB_ON_FAIL),$(GDBSH) $(RUNTESTS) --on-fail,$(CHANGED) $(RUNTESTS)) --what run)
+
+# On each save: build, the tests that it concerns, the verdict; then the rest, until the next save.
+watch: config host
+	+@scripts/watch.sh $(TREE) $(GUEST) $(RUNTESTS)
 
 # The reverse map of the test's processes as a picture, when the first of them exits (or at B=).
 rmap-graph: build

@@ -3,6 +3,7 @@
 # The tests that reach what is edited, by the map that the last run of all tests under make coverage left (scripts/coverage/map.c).
 # usage: scripts/changed.sh only TREE RUNNER ARGS...    make run T=@changed: those alone, and what else T= names
 #        scripts/changed.sh first TREE RUNNER ARGS...   make run: those first, then the rest
+# AMONG=FILE: all that can be edited, for who knows it (git then looks at no other file); where it is not there, it is written.
 # Edited is what the tree has beyond the stack that it was made of; if nothing, what S= or LINUX= brings. Those that failed last
 # come first, then the shortest. What the map does not know is run: then it is all tests.
 set -eu
@@ -14,11 +15,29 @@ map=$BUILD/map
 work=$(scratch changed)
 trap 'rm -rf "$work"' EXIT
 
+# edited COMMIT: the files that are other than in the commit that the tree was made of.
+edited()
+{
+	if [ ! -f "${AMONG-/}" ]; then
+		tgit "$tree" diff --name-only "$1" --
+	elif [ -s "$AMONG" ]; then
+		(
+			IFS='
+'
+			set -f
+			# shellcheck disable=SC2046 # one path a line
+			GIT_LITERAL_PATHSPECS=1 tgit "$tree" diff --name-only "$1" -- $(sort -u "$AMONG")
+		)
+	fi > "$work/edited"
+	[ -z "${AMONG-}" ] || cp "$work/edited" "$AMONG"
+	cat "$work/edited"
+}
+
 # since: the commit below what is edited; nothing if nothing is.
 since()
 {
 	made=$(sed -n 's/^commit //p' "$BUILD/stacks/$(basename "$tree")")
-	if [ -z "${LINUX-}" ] && [ -n "$(tgit "$tree" diff --name-only "$made" --)" ]; then
+	if [ -z "${LINUX-}" ] && [ -n "$(edited "$made")" ]; then
 		echo "$made"
 	elif [ -n "${LINUX-}${S-}" ]; then
 		scripts/tree.sh --since
@@ -28,7 +47,12 @@ since()
 # concerned COMMIT: what mmuml-cov ask says of all that differs from it.
 concerned()
 {
-	tgit "$tree" diff --name-only "$1" -- > "$work/files"
+	# The same that since() has looked at, or all that S= or LINUX= brings.
+	if [ -s "$work/edited" ]; then
+		cp "$work/edited" "$work/files"
+	else
+		tgit "$tree" diff --name-only "$1" -- > "$work/files"
+	fi
 	: > "$work/diff"
 	while read -r f; do
 		case $f in
