@@ -7,62 +7,12 @@
 # last: the verdict so far; runs: directories of earlier rounds.
 set -eu
 . scripts/lib/kit.sh
+. scripts/watch/say.sh
 
 KEEP=20		# directories of rounds, the newest
 tree=$1 guest=$2
 shift 2
 out=$tree/build-$PROFILE
-saved=$WATCH/saved
-tty=
-[ ! -t 1 ] || tty=1
-began=${SAVED:-$(date +%s%3N)}
-at=$(date -d "@$((began / 1000))" +%T)
-
-# put TEXT: a line that stays; status TEXT: one that the next takes the place of, on a terminal only.
-put()
-{
-	printf '%s%s\n' "${tty:+$(printf '\r\033[K')}" "$1"
-}
-
-status()
-{
-	[ -z "$tty" ] || printf '\r\033[K%s  ... %.60s' "$at" "$1"
-}
-
-# took: seconds from the save until now.
-took()
-{
-	tenths=$((($(date +%s%3N) - began) / 100))
-	echo "$((tenths / 10)).$((tenths % 10))s"
-}
-
-# saved_of KIND: the paths.
-saved_of()
-{
-	sed -n "s/^$1 //p" "$saved" | sort -u
-}
-
-is_saved()
-{
-	grep -qE "^($1) " "$saved"
-}
-
-# names: of what was saved: one, or one and how many others.
-names()
-{
-	sed 's/^kernel //; s/^tests /tests\//; s/^config /uml-config\//; s/^patches //' "$saved" | sort -u | awk 'NR == 1 { one = $0 } END {
-		print NR == 0 ? "start" : NR == 1 ? one : one " and " NR - 1 " other" (NR > 2 ? "s" : "") }'
-}
-
-# no_verdict WHAT [FILE]: the round ends here; what FILE says is shown, and the last verdict stays.
-no_verdict()
-{
-	[ -z "$tty" ] || printf '\r\033[K'
-	[ -z "${2-}" ] || sed 's/^/          /' "$2"
-	put "$at  $(names)  $1  $(took)"
-	[ ! -s "$WATCH/last" ] || put "          the last verdict stays: $(cat "$WATCH/last")"
-	exit 0
-}
 
 # uncut COMMAND...: one that leaves a tree that git does not know if it is cut short. mmuml-watch asks again.
 uncut()
@@ -92,23 +42,24 @@ make_tree()
 	rm -f "$WATCH/edited"
 }
 
-# compiler_says: its own words, without those of kbuild.
-compiler_says()
-{
-	grep -vE '^make(\[[0-9]+\])?: |^  [A-Z]+ +[^ ]+$|^mmuml: ' "$out/build.log" > "$WATCH/said" || true
-	[ -s "$WATCH/said" ] || cp "$WATCH/log" "$WATCH/said"
-}
-
 make_kernel()
 {
 	status kernel
+	code=0
 	if [ ! -f "$out/vmlinux" ]; then
-		scripts/build.sh "$tree" "$PROFILE" 2> "$WATCH/log" 7>&- || { compiler_says; no_verdict "does not build" "$WATCH/said"; }
-	elif ! scripts/build.sh "$tree" "$PROFILE" > "$WATCH/log" 2>&1 7>&-; then
-		grep -q '^mmuml: error: the kernel does not build' "$WATCH/log" || no_verdict "no kernel" "$WATCH/log"
-		compiler_says
-		no_verdict "does not build" "$WATCH/said"
+		scripts/build.sh "$tree" "$PROFILE" 7>&- || no_verdict "no kernel"
+		: > "$WATCH/log"
+	else
+		scripts/build.sh "$tree" "$PROFILE" > "$WATCH/log" 2> "$WATCH/refused" 7>&- || code=$?
 	fi
+	compiler_says
+	if [ $code != 0 ]; then
+		if [ $code = $EX_BUILD ] && [ -s "$WATCH/said" ]; then
+			no_verdict "does not build" "$WATCH/said"
+		fi
+		no_verdict "no kernel" "$WATCH/refused"
+	fi
+	! grep -q 'warning: ' "$WATCH/said" || show "$WATCH/said"
 	printf b >&7
 }
 
@@ -120,7 +71,7 @@ make_guest()
 	flock "$BUILD/build-guest.lock" make -s -j"$(nproc)" -C tests TREE="$TOP/$tree" CC=gcc > "$WATCH/log" 2>&1 7>&- || code=$?
 	{ sed -n 's/^  CC  *tests\///p' "$WATCH/log"; saved_of tests; } | sed -n '/^lib\//d; /^init/d; s/^kit\/guest/kit/; s/\//./; s/\.c$//p' >> "$WATCH/programs"
 	if [ $code != 0 ]; then
-		grep -vE '^make(\[[0-9]+\])?: |^  [A-Z]+ +[^ ]+$' "$WATCH/log" > "$WATCH/said" || true
+		compiler_says
 		no_verdict "does not build" "$WATCH/said"
 	fi
 }
@@ -145,29 +96,6 @@ ask()
 	*)
 		HOW=none WHY=$(sed -n 's/^mmuml: error: //p' "$WATCH/refused") ;;
 	esac
-}
-
-# show_tests: the runner's lines, without those of tests that pass, and without those that this round has shown already.
-show_tests()
-{
-	skip=
-	grep --line-buffered -vE '^  (PASS|SKIP) ' | while IFS= read -r line; do
-		case $line in
-		"mmuml: "*)
-			line=${line#mmuml: }
-			echo "${line%%  boot *}" > "$WATCH/verdict"
-			continue ;;
-		"          "*) ;;
-		"  "[A-Z]*)
-			name=${line#  }
-			name=${name#"${name%% *}"}
-			name=$(echo "$name" | awk '{ print $1 }')
-			skip=
-			! grep -qxF "$name" "$WATCH/shown" || skip=1
-			echo "$name" >> "$WATCH/shown" ;;
-		esac
-		[ -n "$skip" ] || put "$line"
-	done
 }
 
 # run ARGS: the runner; VERDICT is what it came to, without "of N" where all passed.
@@ -270,7 +198,7 @@ if [ -n "$FIRST" ] || is_saved 'tests|patches|config'; then
 	make_guest
 fi
 [ -z "$FIRST" ] || : > "$WATCH/programs"
-[ -n "$T" ] || no_map
+case ,$T, in ,, | *,@changed,*) no_map ;; esac
 first_part "$@"
 : > "$saved"
 : > "$WATCH/programs"

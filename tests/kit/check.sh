@@ -33,6 +33,7 @@ AT_ONCE=${AT_ONCE:-$((cpus < 4 ? cpus : 4))}
 . tests/kit/mails.sh
 . tests/kit/habits.sh
 . tests/kit/changed.sh
+. tests/kit/watch.sh
 . tests/kit/hosts.sh
 . tests/kit/gdb.sh
 . tests/kit/coverage.sh
@@ -59,6 +60,7 @@ all_cases()
 	mail_cases
 	habit_cases
 	changed_cases
+	watch_cases
 	runner_cases
 	replay_cases
 	play_cases
