@@ -190,6 +190,35 @@ stack_patches_on()
 	done
 }
 
+# touched PATCH...: the files that they name.
+touched()
+{
+	sed -n 's/^\(---\|+++\) [^/]*\/\([^\t]*\).*/\2/p; s/^rename \(from\|to\) //p' "$@" | sort -u
+}
+
+# moved BASE PATCHES SUMS: the record of the tree's last base, its commits brought to this one; 1 if there is none, or if what
+# the two bases differ in is named by any patch. Each commit is the one that applying the patches would make.
+moved()
+{
+	old=$(sed -n 's/^base //p' "$STACK" 2>/dev/null) || return 1
+	old_key=$( { echo "$old"; echo "$3"; } | sha256sum | cut -c1-40)
+	kgit cat-file blob "refs/mmuml/record/$old_key" > "$SCRATCH/old" 2>/dev/null || return 1
+	kgit diff-tree -r --name-only --no-renames "$old" "$1" > "$SCRATCH/differ" 2>/dev/null || return 1
+	# shellcheck disable=SC2046,SC2086 # lists of paths without blanks
+	{ echo Makefile; touched $(series_forms uml-config/patches/series) $2; } > "$SCRATCH/touched"
+	! grep -qxFf "$SCRATCH/touched" "$SCRATCH/differ" || return 1
+	kgit fast-export --no-data --reference-excluded-parents "refs/mmuml/stack/$old_key" "^$old" 2>/dev/null |
+		sed "s|^commit refs/mmuml/stack/$old_key\$|commit refs/mmuml/stack/$key|; s/^from $old\$/from $1/" |
+		kgit -c fastimport.unpackLimit=10000 fast-import --quiet --force --export-marks="$SCRATCH/marks" >/dev/null 2>&1 || return 1
+	sort -t: -k2n "$SCRATCH/marks" | cut -d' ' -f2 > "$SCRATCH/new"
+	kgit rev-list --reverse "refs/mmuml/stack/$old_key" "^$old" | paste -d' ' - "$SCRATCH/new" > "$SCRATCH/map"
+	echo "$old $1" >> "$SCRATCH/map"
+	awk 'NR == FNR { to[$1] = $2; next } /^(commit|top) / { if (!to[$2]) exit 1; $2 = to[$2] } { print }' "$SCRATCH/map" "$SCRATCH/old" \
+		> "$SCRATCH/moved" || return 1
+	blob=$(kgit hash-object -w "$SCRATCH/moved") && kgit update-ref "refs/mmuml/record/$key" "$blob" || return 1
+	cat "$SCRATCH/moved"
+}
+
 # record BASE PATCHES: what became of the kit's patches and of these on BASE; made where it is not known yet.
 record()
 {
@@ -199,6 +228,9 @@ record()
 		die "$EX_PATCH" "a patch of the stack cannot be read" "" "scripts/tree.sh --patches"
 	key=$( { echo "$1"; echo "$sums"; } | sha256sum | cut -c1-40)
 	if kgit cat-file blob "refs/mmuml/record/$key" 2>/dev/null; then
+		return 0
+	fi
+	if moved "$1" "$2" "$sums"; then
 		return 0
 	fi
 	(

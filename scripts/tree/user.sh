@@ -46,6 +46,14 @@ add_all()
 	)
 }
 
+# add_these INDEX: the files that AMONG names; 1 if there is none, or one that the index does not know.
+add_these()
+{
+	[ -s "${AMONG-}" ] && [ -f "$1" ] || return 1
+	among=$(realpath "$AMONG")
+	(cd "$LINUX" && GIT_INDEX_FILE=$1 GIT_WORK_TREE=. kgit update-index --remove --stdin < "$among") 2>/dev/null
+}
+
 # all_objects REV: of a partial clone git would fetch what is missing into the user's repository, which is not ours to do.
 all_objects()
 {
@@ -68,6 +76,7 @@ copy_index()
 # The user's tree as it is on disk, edits and new files included, as a commit of the kit's own.
 # Nothing is written below LINUX: index and objects are the kit's; theirs are only read.
 # snapshot REV: the same of a commit of theirs, if one is given.
+# AMONG=FILE: all that can be other than in the last snapshot, for who knows it: git looks at no other file.
 snapshot()
 {
 	check_linux
@@ -78,7 +87,7 @@ snapshot()
 		objects=$(cd "$LINUX" && realpath "$(ugit . rev-parse --git-path objects)")
 		grep -qxF "$objects" "$KGIT/objects/info/alternates" 2>/dev/null ||
 			echo "$objects" >> "$KGIT/objects/info/alternates"
-		[ -n "$1" ] || copy_index "$index"
+		[ -n "$1${AMONG-}" ] || copy_index "$index"
 	fi
 	if [ -n "$1" ]; then
 		all_objects "$1"
@@ -87,7 +96,8 @@ snapshot()
 		return 0
 	fi
 	say SNAP "$LINUX" >&2
-	add_all "$index" >"$SCRATCH/snapshot.log" 2>&1 || die "$EX_USAGE" "LINUX=$LINUX cannot be read whole" \
+	add_these "$index" || add_all "$index" >"$SCRATCH/snapshot.log" 2>&1 ||
+		die "$EX_USAGE" "LINUX=$LINUX cannot be read whole" \
 		    "$(grep -m1 -E '^(error|fatal):' "$SCRATCH/snapshot.log")" "git -C $LINUX status"
 	tree=$(GIT_INDEX_FILE=$index kgit write-tree 2>"$SCRATCH/snapshot.log") || die "$EX_USAGE" "LINUX=$LINUX cannot be read whole" \
 		    "$(grep -m1 -E '^(error|fatal):' "$SCRATCH/snapshot.log")" "git -C $LINUX fsck"

@@ -33,10 +33,14 @@ stage()
 	"$@" > "$WATCH/log" 2>&1 || no_verdict "no $what" "$WATCH/log"
 }
 
+# make_tree: what a user saved in a tree of his own is all that differs there from the last round.
 make_tree()
 {
 	status tree
-	uncut scripts/tree.sh || no_verdict "no tree" "$WATCH/log"
+	saved_of kernel > "$WATCH/among"
+	list=$WATCH/among
+	! is_saved 'patches|config' || list=
+	AMONG=$list uncut scripts/tree.sh || no_verdict "no tree" "$WATCH/log"
 	# The work of git in the tree was this round's.
 	[ -n "$LINUX" ] || printf t >&7
 	rm -f "$WATCH/edited"

@@ -313,6 +313,7 @@ tests_are_watched()
 	cp -a uml-config mm-changes scripts tests Makefile "$CHECK/copy/"
 	ln -s "$TOP/build" "$CHECK/copy/build"
 	cd "$CHECK/copy" || return
+	stub scripts/build.sh 'exit 0'
 	: > "$CHECK/out"
 	cat > "$CHECK/start" <<-END
 	export S= LINUX= KERNEL= T=@changed PROFILE=fast
@@ -322,7 +323,7 @@ tests_are_watched()
 	PID=$!
 	code=0
 	until_there heard "nothing is edited" || code=1
-	sed -i 's/^TEST(same_size)$/TEST(same_size_kit)/' tests/mremap/shrink.c
+	sed -i 's/region, same_size)/region, same_size_kit)/' tests/mremap/shrink.c
 	until_there heard "tests/mremap/shrink.c  PASS 8  " || code=1
 	heard "$(printf '\r')" || { echo "nothing transient on a terminal"; code=1; }
 	echo 'int broken = ;' >> tests/mremap/shrink.c
@@ -350,6 +351,15 @@ user_tree_is_watched()
 	cp -p "$LINUX_TREE/mm/mremap.c" "$CHECK/mremap.c"
 	sed -i 's/^static unsigned long shrink_vma(/&/; /^static .* shrink_vma(/,/^$/s/^$/	return -ENOMEM;\n/' "$LINUX_TREE/mm/mremap.c"
 	until_there heard "  mm/mremap.c  FAIL " || code=1
+	# The commits that the round has brought to the new snapshot are those that applying the patches makes.
+	name=$(LINUX=$LINUX_TREE scripts/tree.sh --name)
+	commit=$(sed -n "s/^commit //p" "build/stacks/$name")
+	git -C build/git for-each-ref --format='delete refs/mmuml/record/%(refname:lstrip=3)' --points-at "$commit" refs/mmuml/stack |
+		git -C build/git update-ref --stdin
+	mv "build/stacks/$name" "$CHECK/stack"
+	expect 0 env LINUX="$LINUX_TREE" scripts/tree.sh --commit || code=1
+	same "$(tail -n 1 "$CHECK/got")" "$commit" "the commit" || code=1
+	mv "$CHECK/stack" "build/stacks/$name"
 	cp -p "$CHECK/mremap.c" "$LINUX_TREE/mm/mremap.c"
 	until_there heard "  mm/mremap.c  PASS " || code=1
 	end_watch || code=1
