@@ -38,14 +38,14 @@ small_watch()
 	mkdir -p "$CHECK/state"
 	: > "$CHECK/rounds"
 	build/host/mmuml-watch --state "$CHECK/state" --tree "kernel=$CHECK/u" --inputs "$CHECK/inputs" --lock "$CHECK/lock" \
-		--sources "tests=$CHECK/t" --file "patches=$CHECK/mails/x.mbox" -- sh "$CHECK/round" > "$CHECK/out" 2>&1 < /dev/null &
+		--sources "tests=$CHECK/t" --file "patches=$CHECK/mails/x.mbox" --dir "config=$CHECK/config" -- sh "$CHECK/round" > "$CHECK/out" 2>&1 < /dev/null &
 	PID=$!
 	until_there rounds 1
 }
 
 small_files()
 {
-	mkdir -p "$CHECK/u/mm" "$CHECK/u/Documentation" "$CHECK/u/drivers/far" "$CHECK/t/area" "$CHECK/mails"
+	mkdir -p "$CHECK/u/mm" "$CHECK/u/Documentation" "$CHECK/u/drivers/far" "$CHECK/t/area" "$CHECK/mails" "$CHECK/config"
 	for f in u/mm/a.c u/mm/b.c u/Documentation/a.rst u/drivers/far/c.c t/area/a.c mails/x.mbox mails/y.mbox; do
 		echo one > "$CHECK/$f"
 	done
@@ -87,6 +87,9 @@ what_is_a_save()
 		echo three > "$CHECK/u/$f"
 	done
 	echo three > "$CHECK/mails/y.mbox"
+	for f in .x.swp x~ '#x#' x.orig; do
+		echo three > "$CHECK/config/$f"
+	done
 	sleep 0.3
 	echo three > "$CHECK/u/drivers/far/c.c"
 	until_there heard "drivers/far/c.c  is not in this kernel"
@@ -103,6 +106,17 @@ what_is_a_save()
 	next_round "kernel mm/b.c"
 	echo five > "$CHECK/mails/x.mbox"
 	next_round "patches x.mbox"
+	echo five > "$CHECK/config/x"
+	next_round "config x"
+	# More than inotify keeps.
+	kill -STOP $PID
+	for _ in $(seq "$(cat /proc/sys/fs/inotify/max_queued_events)"); do
+		: > "$CHECK/t/one"
+		: > "$CHECK/t/two"
+	done
+	echo five > "$CHECK/u/mm/a.c"
+	kill -CONT $PID
+	next_round "kernel mm/a.c"
 	# Until git has done its work.
 	: > "$CHECK/lock"
 	echo six > "$CHECK/u/mm/a.c"
