@@ -143,9 +143,11 @@ first_part()
 	printf '%s\n' "$TESTS" | tr ',' '\n' > "$WATCH/first"
 	[ "$HOW" != none ] || return 0
 	[ "$HOW" != all ] || TESTS=$others
+	stamp changed
 	status "$LABEL"
 	run "$@" --tests "$TESTS" --first "$WATCH/first"
 	put "$at  $LABEL  $VERDICT  $(took)${WHY:+  ($WHY)}"
+	stamp verdict
 	echo "$at  $LABEL  $VERDICT" > "$WATCH/last"
 }
 
@@ -187,19 +189,24 @@ if [ -n "$FIRST" ]; then
 	: > "$saved"
 fi
 : > "$WATCH/shown"
+: > "$WATCH/times"
+stamp start
 touch "$WATCH/programs"
 old_runs
 if is_saved 'patches|config' || { [ -n "$LINUX" ] && is_saved kernel; }; then
 	make_tree
+	stamp tree
 fi
 if is_saved config || grep -qE '^kernel (.*/)?Kconfig' "$saved"; then
 	stage configuration scripts/config.sh "$tree" "$PROFILE"
 fi
 if [ -n "$FIRST" ] || is_saved 'kernel|patches|config'; then
 	make_kernel
+	stamp kernel
 fi
 if [ -n "$FIRST" ] || is_saved 'tests|patches|config'; then
 	make_guest
+	stamp guest
 fi
 [ -z "$FIRST" ] || : > "$WATCH/programs"
 case ,$T, in ,, | *,@changed,*) no_map ;; esac

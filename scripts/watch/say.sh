@@ -26,6 +26,12 @@ took()
 	echo "$((tenths / 10)).$((tenths % 10))s"
 }
 
+# stamp STAGE: that it ended now, ms after the save, in WATCH/times.
+stamp()
+{
+	echo "$1 $(($(date +%s%3N) - began))" >> "$WATCH/times"
+}
+
 # saved_of KIND: the paths.
 saved_of()
 {
@@ -48,7 +54,7 @@ names()
 show()
 {
 	[ -z "$tty" ] || printf '\r\033[K'
-	sed 's/^/          /' "$1"
+	cat "$1"
 }
 
 # no_verdict WHAT [FILE]: the round ends here; what FILE says is shown, and the last verdict stays.
@@ -70,7 +76,11 @@ compiler_says()
 show_tests()
 {
 	skip=
-	grep --line-buffered -vE '^  (PASS|SKIP) ' | while IFS= read -r line; do
+	if [ -n "${V-}" ]; then
+		cat
+	else
+		grep --line-buffered -vE '^  (PASS|SKIP) '
+	fi | while IFS= read -r line; do
 		case $line in
 		"mmuml: "*)
 			line=${line#mmuml: }
