@@ -5,7 +5,7 @@
 # until_there COMMAND...: wait for it to be true; a minute or two is no verdict on the machine.
 until_there()
 {
-	for _ in $(seq 100); do
+	for _ in $(seq 1200); do
 		! "$@" || return 0
 		sleep 0.1
 	done
