@@ -214,6 +214,8 @@ void mm_touch_write(void *p, size_t len)
 
 static sigjmp_buf probe_env;
 static volatile sig_atomic_t probe_code;
+static struct sigaction old_segv, old_bus;
+static int probing;		/* depth of mm_probe_begin() */
 
 static void probe_handler(int sig, siginfo_t *info, void *context)
 {
@@ -222,25 +224,40 @@ static void probe_handler(int sig, siginfo_t *info, void *context)
 	siglongjmp(probe_env, sig);
 }
 
+void mm_probe_begin(void)
+{
+	/* No mask is saved or changed: a probe that meets no fault makes no system call. */
+	struct sigaction sa = { .sa_sigaction = probe_handler, .sa_flags = SA_SIGINFO | SA_NODEFER };
+
+	if (probing++)
+		return;
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGSEGV, &sa, &old_segv);
+	sigaction(SIGBUS, &sa, &old_bus);
+}
+
+void mm_probe_end(void)
+{
+	if (--probing)
+		return;
+	sigaction(SIGSEGV, &old_segv, NULL);
+	sigaction(SIGBUS, &old_bus, NULL);
+}
+
 static int probe(volatile unsigned char *p, bool write, unsigned char byte)
 {
-	struct sigaction sa = { .sa_sigaction = probe_handler, .sa_flags = SA_SIGINFO };
-	struct sigaction segv, bus;
 	int sig;
 
+	mm_probe_begin();
 	probe_code = 0;
-	sigemptyset(&sa.sa_mask);
-	sigaction(SIGSEGV, &sa, &segv);
-	sigaction(SIGBUS, &sa, &bus);
-	sig = sigsetjmp(probe_env, 1);
+	sig = sigsetjmp(probe_env, 0);
 	if (!sig) {
 		if (write)
 			*p = byte;
 		else
 			(void)*p;
 	}
-	sigaction(SIGSEGV, &segv, NULL);
-	sigaction(SIGBUS, &bus, NULL);
+	mm_probe_end();
 	return sig;
 }
 

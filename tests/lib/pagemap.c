@@ -2,6 +2,7 @@
 /* Page tables and page frames as /proc shows them: pagemap, kpageflags, kpagecount. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
 #include <linux/kernel-page-flags.h>
 
@@ -57,15 +58,48 @@ long mm_count_migrating(int fd, const void *addr, size_t n)
 	return migrating;
 }
 
+/*
+ * The caller's own stays open, for tests ask for page after page; not over fork(), where it would go on showing the parent. A child
+ * of a raw clone(2) must not ask.
+ */
+static int own = -1;
+
+static void forget_own(void)
+{
+	if (own >= 0)
+		close(own);
+	own = -1;
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, forget_own);
+}
+
+static int pagemap_open(pid_t pid)
+{
+	if (pid)
+		return mm_proc_open(pid, "pagemap");
+	if (own < 0)
+		own = mm_proc_open(0, "pagemap");
+	return own;
+}
+
+static void pagemap_close(int fd)
+{
+	if (fd != own)
+		close(fd);
+}
+
 int mm_pagemap(pid_t pid, const void *addr, uint64_t *entries, size_t n)
 {
-	int fd = mm_proc_open(pid, "pagemap");
+	int fd = pagemap_open(pid);
 	int err;
 
 	if (fd < 0)
 		return fd;
 	err = read_entries(fd, addr, entries, n);
-	close(fd);
+	pagemap_close(fd);
 	return err;
 }
 
@@ -76,7 +110,7 @@ static int for_each_entry(pid_t pid, const void *addr, size_t n,
 	uint64_t entries[BATCH];
 	int fd, err = 0;
 
-	fd = mm_proc_open(pid, "pagemap");
+	fd = pagemap_open(pid);
 	if (fd < 0)
 		return fd;
 	for (size_t done = 0; done < n && !err; done += BATCH) {
@@ -86,7 +120,7 @@ static int for_each_entry(pid_t pid, const void *addr, size_t n,
 		for (size_t i = 0; i < now && !err; i++)
 			see(entries[i], done + i, arg);
 	}
-	close(fd);
+	pagemap_close(fd);
 	return err;
 }
 
@@ -169,35 +203,39 @@ long mm_count_swapped(pid_t pid, const void *addr, size_t len)
 	return count_pages(pid, addr, len, MM_PM_SWAP);
 }
 
-/* These files hold one 64-bit word a frame. */
-static int read_frame(const char *path, uint64_t pfn, uint64_t *value)
+/* A file that holds one 64-bit word a frame, open from the first question on. */
+struct frames {
+	const char *path;
+	int fd;
+};
+
+static int read_frame(struct frames *f, uint64_t pfn, uint64_t *value)
 {
 	ssize_t n;
-	int fd, err = 0;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	if (f->fd < 0)
+		f->fd = open(f->path, O_RDONLY | O_CLOEXEC);
+	if (f->fd < 0)
 		return -errno;
-	n = pread(fd, value, sizeof(*value), pfn * sizeof(*value));
+	n = pread(f->fd, value, sizeof(*value), pfn * sizeof(*value));
 	if (n < 0)
-		err = -errno;
-	else if (n != sizeof(*value))
-		err = -ENXIO;
-	close(fd);
-	return err;
+		return -errno;
+	return n == sizeof(*value) ? 0 : -ENXIO;
 }
 
 uint64_t mm_kpageflags(uint64_t pfn)
 {
+	static struct frames frames = { "/proc/kpageflags", -1 };
 	uint64_t flags;
 
-	return read_frame("/proc/kpageflags", pfn, &flags) ? 1ULL << KPF_NOPAGE : flags;
+	return read_frame(&frames, pfn, &flags) ? 1ULL << KPF_NOPAGE : flags;
 }
 
 long mm_kpagecount(uint64_t pfn)
 {
+	static struct frames frames = { "/proc/kpagecount", -1 };
 	uint64_t count;
-	int err = read_frame("/proc/kpagecount", pfn, &count);
+	int err = read_frame(&frames, pfn, &count);
 
 	return err ? err : (long)count;
 }

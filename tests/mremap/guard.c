@@ -80,10 +80,12 @@ static long open_pages(const FIXTURE_VARIANT(guarded) *v, char *p)
 {
 	long n = 0;
 
+	mm_probe_begin();
 	for (size_t at = v->from; at < v->to; at = next(at, v)) {
 		n += mm_probe_read(p + at) != SIGSEGV;
 		n += mm_probe_write(p + at, 1) != SIGSEGV;
 	}
+	mm_probe_end();
 	return n;
 }
 

@@ -390,8 +390,10 @@ static long writable(const FIXTURE_DATA(align) *self, char *base, int code)
 {
 	long n = 0;
 
+	mm_probe_begin();
 	for (size_t i = 0; i < self->n; i++)
 		n += mm_probe_write(base + self->page[i] * PAGE, 0xee) != SIGSEGV || mm_probe_code() != code;
+	mm_probe_end();
 	return n;
 }
 
@@ -399,8 +401,10 @@ static long readable(const FIXTURE_DATA(align) *self, char *base, int code)
 {
 	long n = 0;
 
+	mm_probe_begin();
 	for (size_t i = 0; i < self->n; i++)
 		n += mm_probe_read(base + self->page[i] * PAGE) != SIGSEGV || mm_probe_code() != code;
+	mm_probe_end();
 	return n;
 }
 

@@ -43,11 +43,13 @@ static long permits(const FIXTURE_DATA(region) *self, char *p, bool write)
 {
 	long n = 0;
 
+	mm_probe_begin();
 	for (size_t at = 0; at < self->len; at += 8 * STEP) {
 		int sig = write ? mm_probe_write(p + at, 1) : mm_probe_read(p + at);
 
 		n += sig != SIGSEGV || mm_probe_code() != SEGV_ACCERR;
 	}
+	mm_probe_end();
 	return n;
 }
 

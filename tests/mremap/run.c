@@ -174,8 +174,10 @@ static long missing(FIXTURE_DATA(run) *self, const FIXTURE_VARIANT(run) *v, char
 {
 	long n = 0;
 
+	mm_probe_begin();
 	for (size_t i = 0; i < v->pmds; i++)
 		n += !arrived(p, type(v, i), i, self->pfn[i]);
+	mm_probe_end();
 	return n;
 }
 
