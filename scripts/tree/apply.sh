@@ -190,10 +190,13 @@ stack_patches_on()
 	done
 }
 
-# touched PATCH...: the files that they name.
+# touched BASE TOP PATCH...: the files that the patches name, and those that their commits have changed: a merge may have found
+# a file elsewhere.
 touched()
 {
-	sed -n 's/^\(---\|+++\) [^/]*\/\([^\t]*\).*/\2/p; s/^rename \(from\|to\) //p' "$@" | sort -u
+	kgit log --format= --name-only --no-renames "$1..$2"
+	shift 2
+	sed -n 's/^\(---\|+++\) [^/]*\/\([^\t]*\).*/\2/p; s/^rename \(from\|to\) //p' "$@"
 }
 
 # moved BASE PATCHES SUMS: the record of the tree's last base, its commits brought to this one; 1 if there is none, or if what
@@ -205,7 +208,7 @@ moved()
 	kgit cat-file blob "refs/mmuml/record/$old_key" > "$SCRATCH/old" 2>/dev/null || return 1
 	kgit diff-tree -r --name-only --no-renames "$old" "$1" > "$SCRATCH/differ" 2>/dev/null || return 1
 	# shellcheck disable=SC2046,SC2086 # lists of paths without blanks
-	{ echo Makefile; touched $(series_forms uml-config/patches/series) $2; } > "$SCRATCH/touched"
+	{ echo Makefile; touched "$old" "refs/mmuml/stack/$old_key" $(series_forms uml-config/patches/series) $2; } | sort -u > "$SCRATCH/touched"
 	! grep -qxFf "$SCRATCH/touched" "$SCRATCH/differ" || return 1
 	kgit fast-export --no-data --reference-excluded-parents "refs/mmuml/stack/$old_key" "^$old" 2>/dev/null |
 		sed "s|^commit refs/mmuml/stack/$old_key\$|commit refs/mmuml/stack/$key|; s/^from $old\$/from $1/" |
