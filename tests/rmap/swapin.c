@@ -267,11 +267,11 @@ TEST_F(alone, from_swap_cache)
 	struct mm_snap *before = mm_snap();
 
 	ASSERT_EQ(0, madvise(region, LEN, MADV_WILLNEED));
-	EXPECT_EQ(PAGES, mm_delta(before, "pswpin"));
 	EXPECT_EQ(PAGES, mm_count_swapped(0, region, LEN));
 	EXPECT_EQ(PAGES, mm_delta(before, "nr_swapcached"));
 	EXPECT_EQ(0, wrong_pages((void *)1));
 	EXPECT_EQ(PAGES, mm_count_present(0, region, LEN));
+	/* A read is counted when it begins, since 7.3 when it has ended: who maps the page waits for that. */
 	EXPECT_EQ(PAGES, mm_delta(before, "pswpin"));
 	EXPECT_EQ(0, mm_delta(before, "pgmajfault"));
 	mm_snap_free(before);
