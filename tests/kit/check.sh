@@ -9,6 +9,7 @@
 #        V=1                           how long every case took, not the slowest 15
 #        tests/kit/check.sh --case NAME   one case, as the above starts it
 #        tests/kit/check.sh --habits      what developers have and type, tried, as a table (habits.sh)
+#        tests/kit/check.sh --points      what developers have and bring, with the case that tries it and how that ended last
 set -eu
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$TOP"
@@ -125,6 +126,10 @@ if [ "${1-}" = --habits ]; then
 	mkdir -p "$CHECK"
 	printf '| tried | exit | said |\n|---|---|---|\n'
 	TABLE=1 habits
+	exit 0
+fi
+if [ "${1-}" = --points ]; then
+	points
 	exit 0
 fi
 export CHECK_FULL="$FULL"

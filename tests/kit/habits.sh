@@ -82,7 +82,33 @@ habits()
 	}
 }
 
+# points: tests/kit/points as a table, with how each case ended in the last make check of this checkout.
+points()
+{
+	printf '| | what people have | case | last |\n|---|---|---|---|\n'
+	grep -v '^#' tests/kit/points | while IFS="$(printf '\t')" read -r part what name; do
+		last="not run"
+		[ ! -f "$STATE/$name.began" ] || last=FAIL
+		[ "$(cat "$STATE/$name.code" 2>/dev/null)" != 0 ] || last=PASS
+		echo "| $part | $what | $name | $last |"
+	done
+}
+
+# Each of them is a case that there is, and no part of the table is empty.
+points_have_cases()
+{
+	(ONLY='' FULL=1 STATE=$CHECK; : > "$STATE/list"; CASE=''; all_cases)
+	cut -d' ' -f1 "$CHECK/list" > "$CHECK/names"
+	[ "$(wc -l < "$CHECK/names")" -gt 100 ]
+	grep -v '^#' tests/kit/points | cut -f3 > "$CHECK/named"
+	! grep -vxFf "$CHECK/names" "$CHECK/named" || { echo "no such case"; return 1; }
+	same "$(grep -v '^#' tests/kit/points | cut -f1 | uniq | paste -sd' ')" "A B C D E" "parts"
+	expect 0 tests/kit/check.sh --points
+	same "$(wc -l < "$CHECK/got")" $(($(wc -l < "$CHECK/named") + 2)) "lines of the table"
+}
+
 habit_cases()
 {
+	t -host hygiene.points points_have_cases
 	t -x tree -x out habits.environment habits
 }
