@@ -40,8 +40,50 @@ gdb_takes()
 		"  \($name | . + " " * (34 - length)) median \(.[length / 2 | floor] * 100 | round / 100) s   min \(.[0] * 100 | round / 100)   max \(.[-1] * 100 | round / 100)"'
 }
 
+# stages_of TEST: where the time goes from an edit of mm/mremap.c to the verdict of TEST, in ms, as lines "STAGE MS".
+stages_of()
+{
+	: > "$dir/stamps"
+	touch "$tree/mm/mremap.c"
+	began=$(date +%s.%N)
+	# Compiled, not found in the cache.
+	MMUML_STAGES=$TOP/$dir/stamps CCACHE_RECACHE=1 make run T="$1" >/dev/null
+	ended=$(date +%s.%N)
+	boot=$(last .boot_s) tests=$(last .tests_s)
+	awk -v began="$began" -v ended="$ended" -v boot="$boot" -v tests="$tests" '
+		{ at[$1] = $2 }
+		function ms(stage, from, to) { printf "%s %d\n", stage, (to - from) * 1000 + 0.5 }
+		END {
+			if (!("link" in at)) exit 1
+			ms("make", began, at["compile"])
+			ms("compile", at["compile"], at["link"])
+			ms("link", at["link"], at["built"])
+			ms("boot", 0, boot)
+			ms("tests", 0, tests)
+			ms("report", at["built"] + boot + tests, ended)
+		}' "$dir/stamps"
+}
+
+# stages TEST: a bar for each stage, the median of the runs, beside that of the last make bench; all in out/bench/stages.json.
+stages()
+{
+	echo "one edit of mm/mremap.c, T=$1:"
+	mv "$dir/stages.json" "$dir/stages.last.json" 2>/dev/null || echo '{}' > "$dir/stages.last.json"
+	for _ in $(seq "$runs"); do
+		stages_of "$1"
+	done | jq -Rn --arg commit "$(git rev-parse --short HEAD 2>/dev/null || true)" '
+		[inputs | split(" ") | { stage: .[0], ms: .[1] | tonumber }] | group_by(.stage) |
+		map({ key: .[0].stage, value: map(.ms) | sort | { median: .[length / 2 | floor], min: .[0], max: .[-1] } }) |
+		{ commit: $commit, stages: from_entries }' > "$dir/stages.json"
+	jq -r --slurpfile before "$dir/stages.last.json" '.stages as $s | ["make", "compile", "link", "boot", "tests", "report"][] |
+		($before[0].stages[.].median | if . then ", last \(.)" else "" end) as $last |
+		"  \(. + " " * (10 - length))\($s[.].median | tostring | " " * (6 - length) + .) ms  \("#" * ($s[.].median / 20 | ceil))" +
+		"  (\($s[.].min) to \($s[.].max)\($last))"' "$dir/stages.json"
+}
+
 mkdir -p "$dir"
 make build >/dev/null
+stages mremap.move.arrives-page
 echo "edit to verdict ($(nproc) CPUs, $runs runs each):"
 bench nothing-changed-one-test true "make run T=mremap.move.arrives-page"
 printf '  %-34s %.2f s\n' "  of which boot" "$(last .boot_s)"

@@ -197,3 +197,4 @@ explained()
 }
 
 one_at_a_time "build-$profile" build
+stamp built

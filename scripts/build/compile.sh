@@ -9,8 +9,10 @@ cmd=${object%/*}/.${object##*/}
 
 echo "  CC      $object"
 command=$("$fresh" command . "$object")
+# In kbuild's environment; what the user says to ccache now counts.
 # shellcheck disable=SC2016 # sh expands it
-xargs -0 -a .build.env sh -c 'command=$1; shift; exec env -i "$@" sh -ec "$command"' sh "$command"
+xargs -0 -a .build.env sh -c 'command=$1; shift; exec env -i "$@" ${CCACHE_DISABLE:+CCACHE_DISABLE=1} \
+	${CCACHE_RECACHE:+CCACHE_RECACHE=1} sh -ec "$command"' sh "$command"
 head -n 1 "$cmd.cmd" > "$cmd.cmd.tmp"
 scripts/basic/fixdep "$cmd.d" "$object" "" | sed 1d >> "$cmd.cmd.tmp"
 mv "$cmd.cmd.tmp" "$cmd.cmd"

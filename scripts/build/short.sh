@@ -40,6 +40,7 @@ for f in .build.env .link.args .objects; do
 done
 only_sources && objects || exit 1
 touch "$out/.build.began"
+stamp compile
 before=$(constants)
 failed=
 (cd "$out" && < .changed.objects xargs -P "$(nproc)" -n 1 "$TOP/scripts/build/compile.sh" "$TOP/$BUILD/host/mmuml-fresh") \
@@ -49,4 +50,5 @@ if [ -n "$failed" ]; then
 	exit $EX_BUILD
 fi
 [ "$(constants)" = "$before" ] || exit 1
+stamp link
 scripts/build/link.sh "$out" light >> "$out/build.log" 2>&1

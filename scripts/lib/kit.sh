@@ -34,6 +34,12 @@ say()
 	printf '  %-7s %s\n' "$1" "$2"
 }
 
+# stamp STAGE: that it begins now, in the file that MMUML_STAGES names, for make bench.
+stamp()
+{
+	[ -z "${MMUML_STAGES-}" ] || echo "$1 $(date +%s.%N)" >> "$MMUML_STAGES"
+}
+
 # die CODE WHAT BECAUSE TRY: the kit's error form, then exit CODE.
 die()
 {
