@@ -28,7 +28,7 @@ clone()
 	trap 'rm -rf "$new" "$new.log" "$new.stamp"' EXIT
 	cp -a --reflink=auto "$from/$name" "$new" 2>"$new.log" ||
 		die $EX_HOST "$from/$name cannot be copied to $to/$name" "$(head -n 1 "$new.log")" "df -h $to"
-	retarget "$new/Makefile" "$new/.build.env" "$new/compile_commands.json" "$new"/*.d "$new"/*/*.d
+	retarget "$new/Makefile" "$new/.build.env" "$new/.light" "$new/compile_commands.json" "$new"/*.d "$new"/*/*.d
 	[ ! -L "$new/source" ] || ln -sfn "$TOP/$to" "$new/source"
 	rm -rf "${to:?}/$name"
 	mv "$new" "$to/$name"

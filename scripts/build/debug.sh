@@ -10,4 +10,5 @@ explain()
 	[ ! -f "$1/.light" ] || scripts/build/link.sh "$1" full
 }
 
-one_at_a_time "$(basename "$1")" explain "$1" >&2
+out=${1#"$TOP/"}
+one_at_a_time "$(basename "$out")" explain "${out%/}" >&2

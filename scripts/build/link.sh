@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Link a kernel's objects as kbuild did, without what it makes for modules.
 # usage: scripts/build/link.sh OUT light   -> OUT/vmlinux without debug information; OUT/.light says so
+#                                          and adds it, whoever runs it
 #        scripts/build/link.sh OUT full    the same with it, byte for byte as kbuild would have made it; only if it is the same
 #                                          kernel as the light one that it replaces
 # kbuild's own link left its words in OUT/.link.args (scripts/cc.sh), build.sh the names of its objects in OUT/.objects and its
@@ -75,6 +76,7 @@ if [ "$how" = full ]; then
 	rm -f .light
 else
 	echo "$LIGHT" > .id
-	: > .light
+	printf '#!/bin/sh\ncd "%s" && exec scripts/build/debug.sh "%s"\n' "$TOP" "$TOP/$out/" > .light
+	chmod +x .light
 fi
 mv .finished vmlinux

@@ -16,8 +16,7 @@
 
 #include "decode.h"
 
-#define LIGHT		".light"	/* beside a vmlinux without debug information, which EXPLAIN gives it */
-#define EXPLAIN		"scripts/build/debug.sh"
+#define LIGHT		".light"	/* beside a vmlinux without debug information; a script that adds it */
 #define MOST_PADDING	64		/* bytes behind a function; assembler code, whose symbols have no size, is not looked for */
 
 typedef void (*decode_frame)(void *arg, const char *fn, const char *file, int line);
@@ -62,15 +61,13 @@ static void find_text(Dwfl_Module *mod)
 void decode_explain(const char *vmlinux)
 {
 	const char *slash = strrchr(vmlinux, '/');
-	char *dir = slash ? text_dup(vmlinux, slash - vmlinux) : xasprintf("."), *light = xasprintf("%s/" LIGHT, dir);
-	char *argv[] = { (char *)EXPLAIN, dir, NULL };
+	char *light = xasprintf("%.*s" LIGHT, slash ? (int)(slash + 1 - vmlinux) : 0, vmlinux), *argv[] = { light, NULL };
 	pid_t pid;
 
 	/* Its own words say what failed; the addresses stay numbers then. */
-	if (!access(light, F_OK) && !posix_spawn(&pid, EXPLAIN, NULL, NULL, argv, environ))
+	if (!access(light, X_OK) && !posix_spawn(&pid, light, NULL, NULL, argv, environ))
 		waitpid(pid, NULL, 0);
 	free(light);
-	free(dir);
 }
 
 static bool ready(void)

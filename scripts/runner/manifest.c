@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What a run was made of, and the way to it again: manifest.json, .config, repro.sh. */
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -64,14 +65,47 @@ static int git(const char *tree, const char *const *words, struct buf *out)
 	return WEXITSTATUS(status);
 }
 
+static const char *const diff[] = { "diff-index", "--quiet", "HEAD", "--", NULL };
+static int looked = -1;		/* where one byte comes: what git said of edits */
+
+void manifest_begin(const struct options *o)
+{
+	struct buf none = { 0 };
+	unsigned char status;
+	int p[2];
+
+	if (!o->tree || pipe2(p, O_CLOEXEC))
+		return;
+	if (!fork()) {
+		status = git(o->tree, diff, &none);
+		_exit(write(p[1], &status, 1) != 1);
+	}
+	close(p[1]);
+	looked = p[0];
+}
+
+/* 0: the tree has no edits, 1: it has; anything else: git did not say. */
+static int edited(const char *tree)
+{
+	struct buf none = { 0 };
+	unsigned char status;
+	int edits;
+
+	if (looked < 0)
+		return git(tree, diff, &none);
+	edits = read(looked, &status, 1) == 1 ? status : -1;
+	close(looked);
+	looked = -1;
+	return edits;
+}
+
 /* Subjects of the patches on the base, oldest first, and whether the tree has edits beyond them; null where git does not say. */
 static json_t *tree_state(const char *tree)
 {
 	static const char *const log[] = { "log", "--reverse", "--format=%h %s", "HEAD", NULL };
 	static const char *const rev[] = { "rev-parse", "HEAD", NULL };
-	static const char *const diff[] = { "diff-index", "--quiet", "HEAD", "--", NULL };
 	json_t *patches = json_array();
-	struct buf text = { 0 }, head = { 0 }, none = { 0 };
+	struct buf text = { 0 }, head = { 0 };
 	const char *rest, *line;
 	size_t len;
 	int edits;
@@ -86,7 +120,7 @@ static json_t *tree_state(const char *tree)
 	for (int i = 0; text_line(&rest, &line, &len); i++)
 		if (i)
 			json_array_append_new(patches, json_stringn(line, len));
-	edits = git(tree, diff, &none);
+	edits = edited(tree);
 	return json_pack("{s:s, s:o, s:o}", "commit", head.s, "uncommitted_edits",
 			 edits == 0 || edits == 1 ? json_boolean(edits) : json_null(), "patches", patches);
 }

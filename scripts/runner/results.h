@@ -24,6 +24,8 @@ void results_write(const struct verdict *v, const char *dir);
 
 /* ---- manifest.c ---- */
 
+/* Begin to look at what takes a while: at all files of the tree, for edits. */
+void manifest_begin(const struct options *o);
 /* Write manifest.json, .config, and repro.sh with what it needs. */
 void manifest_write(const struct options *o, const struct verdict *v, const char *dir);
 /* The words of a make line that come to this test again, or to the run's selection if @t is NULL; malloc'ed. */

@@ -397,6 +397,7 @@ int run_all(const struct options *o, struct plan *plan)
 	double written = 0;
 
 	prepare(&r);
+	manifest_begin(o);
 	show.dir = r.dir;
 	symbols_init(learn_symbol, &r);
 	verdict_init(&r.v, &hooks);
