@@ -9,8 +9,15 @@
 #include <stdint.h>
 
 /* asm-generic/mman-common.h, in the same words: a second definition that differs is an error */
+#define MADV_COLLAPSE 25
 #define MADV_GUARD_INSTALL 102
 #define MADV_GUARD_REMOVE 103
+
+/* linux/mman.h, linux/fcntl.h, linux/fs.h, which the C library's headers may not get along with */
+#define MAP_DROPPABLE 0x08
+#define F_SEAL_FUTURE_WRITE 0x0010
+#define F_SEAL_EXEC 0x0020
+#define PAGE_IS_GUARD (1 << 8)
 
 /* linux/io_uring.h, whose enumerators and structs cannot be asked for: IORING_REGISTER_MEM_REGION and its two */
 #define MM_REGISTER_MEM_REGION 34

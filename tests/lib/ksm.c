@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* KSM: exact numbers of scans, and its counters. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <linux/kernel-page-flags.h>
 
 #include "mm.h"
+#include "internal.h"
 
 #define KSM			"/sys/kernel/mm/ksm/"
 #define SCAN_TIMEOUT_MS		30000
@@ -131,4 +133,46 @@ int mm_ksm_unmerge_all(void)
 	int err = set("run", 2);
 
 	return err ? err : set("run", 0);
+}
+
+/*
+ * ksmd counts no scan when no memory is mergeable: one page always is. Smart scan would leave pages alone for
+ * some scans that did not merge before.
+ */
+void *mm_ksm_start(void)
+{
+	char *page = mm_map_aligned(PAGE, PAGE);
+
+	mm_write_file(KSM "smart_scan", "0");
+	if (!page)
+		return NULL;
+	mm_fill(page, PAGE, 99);
+	return madvise(page, PAGE, MADV_MERGEABLE) ? NULL : page;
+}
+
+void mm_ksm_stop(void *page)
+{
+	if (page)
+		munmap(page, PAGE);
+	mm_ksm_unmerge_all();
+	mm_write_file(KSM "smart_scan", "1");
+}
+
+long mm_ksm_process(pid_t pid, const char *name)
+{
+	size_t len = strlen(name);
+	long value = -ENOENT;
+	char line[128];
+	FILE *f;
+
+	f = mm_proc_fopen(pid, "ksm_stat");
+	if (!f)
+		return -errno;
+	while (value == -ENOENT && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, name, len) || !strchr(" :", line[len]))
+			continue;
+		value = strstr(line + len, "yes") ? 1 : strtol(line + len + strspn(line + len, ": "), NULL, 10);
+	}
+	fclose(f);
+	return value;
 }

@@ -230,6 +230,12 @@ const char *mm_need_ksm(void);
  * unchanged. -ETIMEDOUT if nothing is MADV_MERGEABLE. */
 int mm_ksm_scan(unsigned int passes);
 int mm_ksm_unmerge_all(void);				/* run=2, then run=0 */
+/* Before scans whose pages shall merge or not by their bytes alone, and whoever else has mergeable memory or not; a page that
+ * is mergeable and like no other, for mm_ksm_stop(); NULL on failure. */
+void *mm_ksm_start(void);
+void mm_ksm_stop(void *page);				/* unmerges all */
+/* A line of /proc/PID/ksm_stat; "yes" is 1, "no" 0. */
+long mm_ksm_process(pid_t pid, const char *name);
 /* Whether the frame is of KSM, by KPF_KSM; @unknown where that bit is set for all anonymous pages. */
 bool mm_is_ksm(uint64_t pfn, bool unknown);
 long mm_ksm_stat(const char *name);			/* pages_shared, pages_sharing, full_scans, ... */

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* DAMON: it finds accesses through the reverse map, and its scheme "pageout" really swaps pages out. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
-#include "mm.h"
+#include "damon.h"
 
-#define ADMIN		"/sys/kernel/mm/damon/admin/kdamonds/"
-#define CONTEXT		"0/contexts/0/"
-#define SCHEME		CONTEXT "schemes/0/"
 #define PAGES		64
 #define LEN		(PAGES * PAGE)
 #define SEED		91
@@ -19,34 +15,6 @@
 
 /* The pages under test, where the processes of a tree find them. */
 static char *region;
-
-static const char *need_damon(void)
-{
-	return access(ADMIN "nr_kdamonds", W_OK) ? "DAMON_SYSFS" : NULL;
-}
-
-__attribute__((format(printf, 2, 3))) static int put(const char *file, const char *fmt, ...)
-{
-	char path[256], text[128];
-	va_list ap;
-
-	snprintf(path, sizeof(path), ADMIN "%s", file);
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	return mm_write_file(path, text);
-}
-
-static int put_region(int i, uint64_t start, uint64_t end)
-{
-	char file[96];
-	int err;
-
-	snprintf(file, sizeof(file), CONTEXT "targets/0/regions/%d/start", i);
-	err = put(file, "%llu", (unsigned long long)start);
-	snprintf(file, sizeof(file), CONTEXT "targets/0/regions/%d/end", i);
-	return err ?: put(file, "%llu", (unsigned long long)end);
-}
 
 static int compare(const void *a, const void *b)
 {
@@ -128,13 +96,6 @@ static int fill_again(void *seed)
 static int wrong_for(void *seed)
 {
 	return mm_check(region, LEN, (long)seed) == -1 ? 0 : 1;
-}
-
-static bool is_on(void)
-{
-	char text[16];
-
-	return mm_read_file(ADMIN "0/state", text, sizeof(text)) > 0 && !strncmp(text, "on", 2);
 }
 
 FIXTURE(damon) {

@@ -15,28 +15,6 @@
 /* The processes of a tree find the pages under test here. */
 static char *region;
 
-/*
- * ksmd counts no scan when no memory is mergeable: one page always is. Smart scan would leave pages alone for
- * some scans that did not merge before.
- */
-static char *start_ksm(void)
-{
-	char *page = mm_map_aligned(PAGE, PAGE);
-
-	mm_write_file("/sys/kernel/mm/ksm/smart_scan", "0");
-	if (!page)
-		return NULL;
-	mm_fill(page, PAGE, 99);
-	return madvise(page, PAGE, MADV_MERGEABLE) ? NULL : page;
-}
-
-static void stop_ksm(char *page)
-{
-	munmap(page, PAGE);
-	mm_ksm_unmerge_all();
-	mm_write_file("/sys/kernel/mm/ksm/smart_scan", "1");
-}
-
 static void fill_pages(void)
 {
 	for (int i = 0; i < SAME; i++)
@@ -106,7 +84,7 @@ FIXTURE_SETUP(merged)
 	NEED(mm_need_ksm());
 	NEED(mm_need_memcg());
 	ASSERT_EQ(0, mm_ksm_stat("pages_shared"));
-	self->other = start_ksm();
+	self->other = mm_ksm_start();
 	ASSERT_NE(NULL, self->other);
 	ASSERT_EQ(0, mm_cgroup_create(&self->cg, "ksm"));
 	self->slots = mm_swap_used();
@@ -129,7 +107,7 @@ FIXTURE_TEARDOWN(merged)
 	if (self->t)
 		mm_tree_end(self->t);
 	munmap(region, LEN);
-	stop_ksm(self->other);
+	mm_ksm_stop(self->other);
 	EXPECT_EQ(0, mm_ksm_stat("pages_shared"));
 	EXPECT_EQ(self->slots, mm_swap_used());
 	EXPECT_EQ(0, mm_cgroup_remove(&self->cg));
@@ -389,7 +367,7 @@ FIXTURE_SETUP(address)
 {
 	NEED(mm_need_ksm());
 	ASSERT_EQ(0, mm_ksm_stat("pages_shared"));
-	self->other = start_ksm();
+	self->other = mm_ksm_start();
 	ASSERT_NE(NULL, self->other);
 	region = mm_map_aligned(LEN, PAGE);
 	ASSERT_NE(NULL, region);
@@ -400,7 +378,7 @@ FIXTURE_TEARDOWN(address)
 	if (self->t)
 		mm_tree_end(self->t);
 	munmap(region, LEN);
-	stop_ksm(self->other);
+	mm_ksm_stop(self->other);
 	EXPECT_EQ(0, mm_ksm_stat("pages_shared"));
 }
 
