@@ -12,6 +12,7 @@
 #   linux    $LINUX_TREE, the user's tree of user_tree()
 #   change   $CHANGE, the change of the cases of make compare, with its tree
 #   bugs     the tree with the seeded bugs
+#   mistakes the tree with the mistakes
 #   coverage build-coverage, in which a report compiles
 
 STATE=${CHECK_TOP:?}/state		# list: "NAME NEEDS..."; times: "SECONDS NAME"; NAME.code, NAME.began

@@ -40,6 +40,7 @@ AT_ONCE=${AT_ONCE:-$((cpus < 4 ? cpus : 4))}
 . tests/kit/coverage.sh
 . tests/kit/compare.sh
 . tests/kit/valgrind.sh
+. tests/kit/mistakes.sh
 
 NAME=default
 OUT=build/trees/$NAME/build-fast
@@ -53,6 +54,7 @@ export WERROR=1
 all_cases()
 {
 	compare_cases
+	mistake_cases
 	valgrind_cases
 	gdb_cases
 	coverage_cases

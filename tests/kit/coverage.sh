@@ -623,7 +623,7 @@ genhtml_of_lcov_2()
 	# Of 2.5: one complaint behind the other, and the last of them goes with the branches alone.
 	# shellcheck disable=SC2016 # for the stub
 	stub "$CHECK/bin/genhtml" 'case " $* " in' '*" --branch-coverage "*"=corrupt "*) echo "genhtml: ERROR: empty worklist" >&2; exit 1 ;;' \
-		'*" --branch-coverage "*) class=corrupt ;;' '*"=corrupt,inconsistent "*) exit 0 ;;' '*) class=inconsistent ;;' esac \
+		'*" --branch-coverage "*) class=corrupt ;;' '*"=corrupt,inconsistent "*) exit 0 ;;' '*) class=inconsistent ;; esac' \
 		'echo "genhtml: ERROR: odd" >&2' 'echo "	(use \"genhtml --ignore-errors $class,$class ...\" to bypass this error)" >&2' 'exit 1'
 	expect 0 env PATH="$CHECK/bin:$PATH" make coverage T=mremap.move.arrives-page HTML=1
 	says "NOTE    without branches: genhtml: ERROR: empty worklist" "HTML    out/runs/"

@@ -106,7 +106,7 @@ attributes_are_checked()
 patches_are_clean()
 {
 	bad=0
-	for p in uml-config/patches/*.patch mm-changes/*/*.patch; do
+	for p in uml-config/patches/*.patch mm-changes/*/*.patch tests/mistakes/*.patch; do
 		build/trees/default/scripts/checkpatch.pl --no-tree --no-summary --terse --strict \
 			--ignore FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID,PARENTHESIS_ALIGNMENT - < "$p" || { echo "$p"; bad=1; }
 	done
