@@ -46,7 +46,7 @@ NAME=default
 OUT=build/trees/$NAME/build-fast
 GUEST=build/trees/$NAME/build-guest
 unset MAKEFLAGS MAKELEVEL MFLAGS T S A B LINUX KERNEL PROFILE V CMD ATTACH OG SCRIPT GDB WHO BASE HTML JSON SINCE
-unset PROFILE_ASKED EACH REPEAT NAME DIR MBOX README NOTE JOBS YES
+unset PROFILE_ASKED EACH REPEAT NAME DIR MBOX README NOTE JOBS YES MMUML_CODES
 # Of what is compiled here no compiler may have a word to say; a user's is perhaps newer.
 export WERROR=1
 
