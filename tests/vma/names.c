@@ -285,6 +285,7 @@ TEST(refused)
 	name[NAME_MAX_] = 0;
 	EXPECT_EQ(EINVAL, set_name(p, LEN, name));
 	EXPECT_EQ(EFAULT, set_name(p, LEN, hole));
+	EXPECT_EQ(EFAULT, set_name(p, LEN, (char *)-PAGE));
 	EXPECT_EQ(EINVAL, set_name(p + 1, PAGE, "x"));
 	EXPECT_EQ(EINVAL, set_name(p, -1UL, "x"));
 	EXPECT_EQ(EINVAL, set_name(p, -PAGE, "x"));
