@@ -13,7 +13,8 @@ $(call refuse,make $(flags) has no answer,with it a failure is no failure or not
 endif
 
 # ---- what can be set, and its default ----
-# tests to run: globs over area.file.case, separated by commas; @changed: those that reach what is edited (make map)
+# tests to run: globs over area.file.case, separated by commas; @changed: those that reach what is edited (make map), or in which
+# the sides of make compare differ
 T	?=
 # changes to build in: names below mm-changes/, separated by commas; "none"; empty: mm-changes/series
 S	?=
@@ -125,6 +126,9 @@ RUNTESTS = $(RUN) --tests '$(T)' --seed $(SEED) --repeat $(REPEAT) --started $(S
 # What an edit concerns: alone if T= says @changed, else first, where all tests are asked for.
 CHANGED	= $(if $(findstring @changed,$(T)),scripts/changed.sh only $(TREE),$(if $(T)$(ISOLATE),,scripts/changed.sh first $(TREE)))
 
+# The same for a verb that runs what it is told.
+ONLY	= $(if $(findstring @changed,$(T)),scripts/changed.sh only $(TREE))
+
 # as many at a time as there are CPUs, unless -j says otherwise
 PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -180,11 +184,11 @@ interleave: build
 	@scripts/interleave.sh '$(SCRIPT)' $(GDBSH) $(RUN) --cpus 2 --tool gdb --what interleave
 
 gdb: $(if $(ATTACH),host,build)
-	@$(GDBSH) $(if $(ATTACH),$(RUNNER) --attach,$(RUNTESTS) --tool gdb --what gdb)
+	@$(if $(ATTACH),,$(ONLY)) $(GDBSH) $(if $(ATTACH),$(RUNNER) --attach,$(RUNTESTS) --tool gdb --what gdb)
 
 coverage: override PROFILE := coverage
 coverage: $(if $(WHO),host,build)
-	@MAP= STARTED=$(START) scripts/coverage/coverage.sh $(TREE) $(RUNTESTS)
+	@MAP= STARTED=$(START) $(ONLY) scripts/coverage/coverage.sh $(TREE) $(RUNTESTS)
 
 # Which tests reach which line, for T=@changed: all tests under make coverage, without its report.
 map: override T :=
@@ -195,12 +199,12 @@ map: build
 # Every report of valgrind's memcheck fails the test that ran.
 memcheck: override PROFILE := valgrind
 memcheck: build
-	@$(RUNTESTS) --tool memcheck --what memcheck
+	@$(ONLY) $(RUNTESTS) --tool memcheck --what memcheck
 
 # Instructions of each test by function; F= functions to show line by line.
 profile: override PROFILE := valgrind
 profile: build
-	@F='$(F)' $(RUNTESTS) --tool cachegrind --what profile
+	@F='$(F)' $(ONLY) $(RUNTESTS) --tool cachegrind --what profile
 
 shell: build
 	@$(RUN) --shell --hostfs '$(HOSTFS)'
@@ -224,7 +228,7 @@ check:
 	@FULL='$(FULL)' tests/kit/check.sh
 
 soak: build
-	@$(RUNTESTS) --what soak
+	@$(ONLY) $(RUNTESTS) --what soak
 
 bench:
 	@FULL=$(FULL) scripts/bench.sh

@@ -75,7 +75,20 @@ changed_tests()
 	expect 0 make run || code=1
 	says " tests reach break_ksm()" "mmuml: PASS " || code=1
 	sed -n 's/^  PASS    //p' "$CHECK/got" | head -n 3 | grep -q ksm || { echo "they are not the first"; code=1; }
+	# Other verbs take it as well.
+	for verb in coverage soak; do
+		expect 0 make $verb T=@changed || code=1
+		says " tests reach break_ksm()" "mmuml: PASS " || code=1
+		says_not "mremap.shrink" || code=1
+	done
 	unedited
+	# What a change is compared by: the tests that reach it, on both sides.
+	expect 0 make compare S=mremap-fix-charge T=@changed || code=1
+	says " tests reach " "mmuml: PASS compare mremap-fix-charge" || code=1
+	for side in base changed; do
+		ran=$(jq -r '.tests[].name' "$(ls -td out/runs/*-compare-$side | head -n 1)/results.json" | wc -l)
+		{ [ "$ran" -gt 0 ] && [ "$ran" -lt 700 ]; } || { echo "$ran tests on the side $side"; code=1; }
+	done
 	echo '/* words */' >> "$tree/mm/ksm.c"
 	expect 2 make run T=@changed || code=1
 	says "no code is edited" "Error 4" || code=1
