@@ -108,3 +108,22 @@ FILE *mm_proc_fopen(pid_t pid, const char *name)
 	proc_path(path, sizeof(path), pid, name);
 	return fopen(path, "re");
 }
+
+long mm_proc_value(pid_t pid, const char *name, const char *field)
+{
+	size_t len = strlen(field);
+	long value = -ENOENT;
+	char line[512];
+	FILE *f;
+
+	f = mm_proc_fopen(pid, name);
+	if (!f)
+		return -errno;
+	while (value == -ENOENT && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, field, len) || !line[len] || !strchr(" :", line[len]))
+			continue;
+		value = strstr(line + len, "yes") ? 1 : strtol(line + len + strspn(line + len, ": \t"), NULL, 10);
+	}
+	fclose(f);
+	return value;
+}

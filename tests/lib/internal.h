@@ -11,6 +11,8 @@
 int mm_proc_open(pid_t pid, const char *name);
 /* The same as a stream; NULL and errno. */
 FILE *mm_proc_fopen(pid_t pid, const char *name);
+/* The number behind "FIELD:" or "FIELD " in a line of /proc/PID/NAME, "yes" being 1; -ENOENT if there is none, or -errno. */
+long mm_proc_value(pid_t pid, const char *name, const char *field);
 /* The raw pagemap entries of @n pages. */
 #define MM_PM_SWAP	(1ULL << 62)
 #define MM_PM_PRESENT	(1ULL << 63)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* KSM: exact numbers of scans, and its counters. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <linux/kernel-page-flags.h>
@@ -160,19 +159,5 @@ void mm_ksm_stop(void *page)
 
 long mm_ksm_process(pid_t pid, const char *name)
 {
-	size_t len = strlen(name);
-	long value = -ENOENT;
-	char line[128];
-	FILE *f;
-
-	f = mm_proc_fopen(pid, "ksm_stat");
-	if (!f)
-		return -errno;
-	while (value == -ENOENT && fgets(line, sizeof(line), f)) {
-		if (strncmp(line, name, len) || !strchr(" :", line[len]))
-			continue;
-		value = strstr(line + len, "yes") ? 1 : strtol(line + len + strspn(line + len, ": "), NULL, 10);
-	}
-	fclose(f);
-	return value;
+	return mm_proc_value(pid, "ksm_stat", name);
 }

@@ -190,17 +190,5 @@ const char *mm_need_mremap_checks(void)
 
 long mm_status(pid_t pid, const char *field)
 {
-	size_t len = strlen(field);
-	long value = -ENOENT;
-	char line[512];
-	FILE *f;
-
-	f = mm_proc_fopen(pid, "status");
-	if (!f)
-		return -errno;
-	while (value == -ENOENT && fgets(line, sizeof(line), f))
-		if (!strncmp(line, field, len) && line[len] == ':')
-			value = strtol(line + len + 1, NULL, 10);
-	fclose(f);
-	return value;
+	return mm_proc_value(pid, "status", field);
 }
