@@ -127,7 +127,7 @@ RUNTESTS = $(RUN) --tests '$(T)' --seed $(SEED) --repeat $(REPEAT) --started $(S
 CHANGED	= $(if $(findstring @changed,$(T)),scripts/changed.sh only $(TREE),$(if $(T)$(ISOLATE),,scripts/changed.sh first $(TREE)))
 
 # The same for a verb that runs what it is told.
-ONLY	= $(if $(findstring @changed,$(T)),scripts/changed.sh only $(TREE))
+CONCERNED = $(if $(findstring @changed,$(T)),scripts/changed.sh only $(TREE))
 
 # as many at a time as there are CPUs, unless -j says otherwise
 PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -184,11 +184,11 @@ interleave: build
 	@scripts/interleave.sh '$(SCRIPT)' $(GDBSH) $(RUN) --cpus 2 --tool gdb --what interleave
 
 gdb: $(if $(ATTACH),host,build)
-	@$(if $(ATTACH),,$(ONLY)) $(GDBSH) $(if $(ATTACH),$(RUNNER) --attach,$(RUNTESTS) --tool gdb --what gdb)
+	@$(if $(ATTACH),,$(CONCERNED)) $(GDBSH) $(if $(ATTACH),$(RUNNER) --attach,$(RUNTESTS) --tool gdb --what gdb)
 
 coverage: override PROFILE := coverage
 coverage: $(if $(WHO),host,build)
-	@MAP= STARTED=$(START) $(ONLY) scripts/coverage/coverage.sh $(TREE) $(RUNTESTS)
+	@MAP= STARTED=$(START) $(CONCERNED) scripts/coverage/coverage.sh $(TREE) $(RUNTESTS)
 
 # Which tests reach which line, for T=@changed: all tests under make coverage, without its report.
 map: override T :=
@@ -199,12 +199,12 @@ map: build
 # Every report of valgrind's memcheck fails the test that ran.
 memcheck: override PROFILE := valgrind
 memcheck: build
-	@$(ONLY) $(RUNTESTS) --tool memcheck --what memcheck
+	@$(CONCERNED) $(RUNTESTS) --tool memcheck --what memcheck
 
 # Instructions of each test by function; F= functions to show line by line.
 profile: override PROFILE := valgrind
 profile: build
-	@F='$(F)' $(ONLY) $(RUNTESTS) --tool cachegrind --what profile
+	@F='$(F)' $(CONCERNED) $(RUNTESTS) --tool cachegrind --what profile
 
 shell: build
 	@$(RUN) --shell --hostfs '$(HOSTFS)'
@@ -228,7 +228,7 @@ check:
 	@FULL='$(FULL)' tests/kit/check.sh
 
 soak: build
-	@$(ONLY) $(RUNTESTS) --what soak
+	@$(CONCERNED) $(RUNTESTS) --what soak
 
 bench:
 	@FULL=$(FULL) scripts/bench.sh

@@ -61,6 +61,7 @@ const struct detector detectors[] = {
 	{ "swap-entry", "bad swap", "(unrecognized swap entry 0x|get_swap_device: Bad |swap:[0-9]+ != \\(max:)",
 	  .taint = NO_TAINT, .place = PLACE_TRACE },
 	{ "swap-io", "bad swap", "(Read|Write)-error on swap-device", .taint = NO_TAINT },
+	{ "zswap", "bad swap", "zswap: Decompression error ", .taint = NO_TAINT },
 	{ "maple-tree", "BUG", "BUG at [^ ]+:[0-9]+ \\([0-9]+\\)", "DEBUG_MAPLE_TREE", .taint = NO_TAINT, .place = PLACE_TRACE },
 	/* Its VM_WARN_ON_ONCE() speaks once in a boot, this each time. */
 	{ "validate-mm", "BUG", "(tree range: [^ ]+ start [0-9a-f]+ end |map_count [0-9]+ vma iterator )", "DEBUG_VM_MAPLE_TREE",

@@ -86,7 +86,7 @@ changed_tests()
 	expect 0 make compare S=mremap-fix-charge T=@changed || code=1
 	says " tests reach " "mmuml: PASS compare mremap-fix-charge" || code=1
 	for side in base changed; do
-		ran=$(jq -r '.tests[].name' "$(ls -td out/runs/*-compare-$side | head -n 1)/results.json" | wc -l)
+		ran=$(jq -r '.tests[].name' "$(find out/runs -maxdepth 1 -name "*-compare-$side" | sort | tail -n 1)/results.json" | wc -l)
 		{ [ "$ran" -gt 0 ] && [ "$ran" -lt 700 ]; } || { echo "$ran tests on the side $side"; code=1; }
 	done
 	echo '/* words */' >> "$tree/mm/ksm.c"

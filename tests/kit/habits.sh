@@ -97,8 +97,7 @@ points()
 # Each of them is a case that there is, and no part of the table is empty.
 points_have_cases()
 {
-	(ONLY='' FULL=1 STATE=$CHECK; : > "$STATE/list"; CASE=''; all_cases)
-	cut -d' ' -f1 "$CHECK/list" > "$CHECK/names"
+	cat tests/kit/*.sh | sed -n 's/^	t //p' | grep -oE '[a-z]+\.[a-z_0-9]+' | sort -u > "$CHECK/names"
 	[ "$(wc -l < "$CHECK/names")" -gt 100 ]
 	grep -v '^#' tests/kit/points | cut -f3 > "$CHECK/named"
 	! grep -vxFf "$CHECK/names" "$CHECK/named" || { echo "no such case"; return 1; }
