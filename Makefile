@@ -13,8 +13,7 @@ $(call refuse,make $(flags) has no answer,with it a failure is no failure or not
 endif
 
 # ---- what can be set, and its default ----
-# tests to run: globs over area.file.case, separated by commas; @changed: those that reach what is edited (make map), or in which
-# the sides of make compare differ
+# tests to run: globs over area.file.case, separated by commas; @changed: those that reach what is edited (make map)
 T	?=
 # changes to build in: names below mm-changes/, separated by commas; "none"; empty: mm-changes/series
 S	?=

@@ -3,7 +3,6 @@
 # The tests that reach what is edited, by the map that the last run of all tests under make coverage left (scripts/coverage/map.c).
 # usage: scripts/changed.sh only TREE RUNNER ARGS...    make run T=@changed: those alone, and what else T= names
 #        scripts/changed.sh first TREE RUNNER ARGS...   make run: those first, then the rest
-# BELOW=COMMIT: what differs from it is what is edited.
 # AMONG=FILE: all that can be edited, for who knows it (git then looks at no other file); where it is not there, it is written.
 # Edited is what the tree has beyond the stack that it was made of; if nothing, what S= or LINUX= brings. Those that failed last
 # come first, then the shortest. What the map does not know is run: then it is all tests.
@@ -104,8 +103,7 @@ exec_runner()
 }
 
 others=$(printf '%s' "${T-}" | tr -s ', ' '\n' | sed '/^@changed$/d; /^$/d' | paste -sd,)
-commit=${BELOW-}
-[ -n "$commit" ] || commit=$(since)
+commit=$(since)
 if [ -z "$commit" ]; then
 	[ "$how" = first ] || die "$EX_USAGE" "nothing is edited" "$tree is as it was made" "make run"
 	exec_runner "$@"

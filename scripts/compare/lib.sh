@@ -12,7 +12,6 @@
 #   guest.sh   guest              the directory of the test programs
 #   lines.sh   files, idle        what differs; why nothing can differ (empty if something can)
 #              diff, lines.SIDE, code.SIDE   the changed lines of C, and "address path:line" of their code
-#   tests.sh   what               tests, if they were asked for as @changed
 #   run.sh     run.ROUND.SIDE     what the runner said; run.ROUND.SIDE.dir names the run directory
 #   report.sh  report.dir         the directory of the report; exit code of the comparison
 # A function whose status is asked for (f || ..., if f) runs without "set -e" to its end: ask processes, not functions.

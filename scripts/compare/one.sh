@@ -14,7 +14,6 @@ until_the_report()
 	stage 0 scripts/compare/guest.sh "$dir"
 	stage 0 scripts/compare/side.sh "$dir" changed
 	stage 0 scripts/compare/lines.sh "$dir"
-	stage 0 scripts/compare/tests.sh "$dir"
 	tests=$(ask tests)
 	say TEST "${tests:-all tests}, both sides at once"
 	for round in $(seq "$REPEAT"); do
