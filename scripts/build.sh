@@ -154,7 +154,11 @@ by_short_way()
 {
 	ended=0
 	scripts/build/short.sh "$tree" "$profile" || ended=$?
-	[ $ended = 0 ] || [ $ended = $EX_BUILD ] || return 1
+	if [ $ended != 0 ] && [ $ended != $EX_BUILD ]; then
+		# Why not, for who asks.
+		{ echo "short way: $ended"; cat "$out/.changed" "$out/build.log"; } > "$out/short.log" 2>/dev/null || true
+		return 1
+	fi
 	show < "$out/build.log"
 	[ $ended = 0 ] || does_not_build
 }

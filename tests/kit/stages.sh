@@ -1019,7 +1019,7 @@ stage_cases()
 	t -x tree config.hollow hollow_profile
 	t -x tree build.killed make_is_killed
 	t -x tree build.short_way_whole short_way_is_whole
-	t -x tree build.short_way short_way_of_fast
+	t -x tree -full build.short_way short_way_of_fast
 	t -x tree -full build.short_way_profiles short_way_of_others
 	t -x tree build.editors editors_get_the_compiler
 	t build.test_headers test_headers
