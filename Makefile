@@ -122,11 +122,9 @@ GDBSH	= scripts/gdb.sh $(OUT) $(shell echo $$PPID)
 RUNTESTS = $(RUN) --tests '$(T)' --seed $(SEED) --repeat $(REPEAT) --started $(START) \
 	  $(if $(V),--verbose) $(if $(ISOLATE),--isolate) $(if $(JOBS),--jobs '$(JOBS)') $(if $(KEEP_GOING),--keep-going)
 
-# What an edit concerns: alone if T= says @changed, else first, where all tests are asked for.
-CHANGED	= $(if $(findstring @changed,$(T)),scripts/changed.sh only $(TREE),$(if $(T)$(ISOLATE),,scripts/changed.sh first $(TREE)))
-
-# The same for a verb that runs what it is told.
+# What an edit concerns, if T= says @changed; make run begins with that where all tests are asked for.
 CONCERNED = $(if $(findstring @changed,$(T)),scripts/changed.sh only $(TREE))
+CHANGED	= $(or $(CONCERNED),$(if $(T)$(ISOLATE),,scripts/changed.sh first $(TREE)))
 
 # as many at a time as there are CPUs, unless -j says otherwise
 PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))

@@ -47,16 +47,6 @@ static long long stamp_of(const struct stat *st)
 	return st->st_mtim.tv_sec * 1000000000LL + st->st_mtim.tv_nsec;
 }
 
-/* FNV-1a, 64 bits. */
-static unsigned long long hash(unsigned long long h, const void *data, size_t n)
-{
-	for (const unsigned char *c = data; n--; c++)
-		h = (h ^ *c) * 1099511628211ULL;
-	return h;
-}
-
-#define HASH_START	14695981039346656037ULL
-
 /* Of a file's content; 0 if it cannot be read. */
 static unsigned long long hash_of(const char *path)
 {
@@ -68,7 +58,7 @@ static unsigned long long hash_of(const char *path)
 	if (!f)
 		return 0;
 	while ((n = fread(buf, 1, sizeof(buf), f)))
-		h = hash(h, buf, n);
+		h = hash_add(h, buf, n);
 	if (ferror(f))
 		h = 0;
 	fclose(f);
@@ -88,7 +78,7 @@ static long long names_of(const char *path)
 
 		if (c[0] == '.' || c[0] == '#' || c[n - 1] == '~' || (n > 4 && !strcmp(c + n - 4, ".tmp")))
 			continue;
-		sum += hash(HASH_START, c, n);
+		sum += hash_add(HASH_START, c, n);
 	}
 	if (d)
 		closedir(d);

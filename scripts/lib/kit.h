@@ -37,6 +37,9 @@ void text_copy(char *to, size_t size, const char *from, size_t len);
 bool text_line(const char **text, const char **line, size_t *len);
 /* @len bytes of @s, malloc'ed. */
 char *text_dup(const char *s, size_t len);
+/* FNV-1a, 64 bits, of @n bytes more; @h is HASH_START at first. */
+#define HASH_START	14695981039346656037ULL
+unsigned long long hash_add(unsigned long long h, const void *data, size_t n);
 
 /* ---- error.c ---- */
 

@@ -66,3 +66,10 @@ char *text_dup(const char *s, size_t len)
 {
 	return xasprintf("%.*s", (int)len, s);
 }
+
+unsigned long long hash_add(unsigned long long h, const void *data, size_t n)
+{
+	for (const unsigned char *c = data; n--; c++)
+		h = (h ^ *c) * 1099511628211ULL;
+	return h;
+}

@@ -27,17 +27,16 @@ static int compare(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* FNV-1a, 64 bits; 0 if it cannot be read. */
+/* Of a file's content; 0 if it cannot be read. */
 static unsigned long long hash_of(const char *path)
 {
-	unsigned long long h = 14695981039346656037ULL;
+	unsigned long long h;
 	size_t len;
 	char *text = read_whole(path, &len);
 
 	if (!text)
 		return 0;
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)text[i]) * 1099511628211ULL;
+	h = hash_add(HASH_START, text, len);
 	free(text);
 	return h ? h : 1;
 }
