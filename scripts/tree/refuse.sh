@@ -30,6 +30,7 @@ refuse()
 	else
 		because=$(sed -n 's/^error: //p' "$2" | head -n 1)
 	fi
+	stands_on "$1" "$(stated_base "$1")" > "$SCRATCH/stands"
 	die "$EX_PATCH" "patch $(called "$1") does not apply" "$because$(rival "$1" "${where%:*}")" \
 	    "$(remedy "$1")"
 }
@@ -71,8 +72,8 @@ rival()
 	esac
 	commit=$(stated_base "$1")
 	[ -z "$commit" ] || printf '; its base-commit %.12s is not this base' "$commit"
-	stands_on "$1" "$commit" | awk '{ n++; lack += $2 == "-" }
-		END { if (lack) printf "; of the %d patches that it stands on (prerequisite-patch-id) the tree lacks %d", n, lack }'
+	awk '{ n++; lack += $2 == "-" }
+		END { if (lack) printf "; of the %d patches that it stands on (prerequisite-patch-id) the tree lacks %d", n, lack }' "$SCRATCH/stands"
 }
 
 # stands_on PATCH BASE: each patch that git format-patch says its series needs on top of BASE, as "PATCH-ID COMMIT" with the
@@ -113,7 +114,6 @@ remedy()
 	done
 	commit=$(stated_base "$1")
 	if in_their_tree "$commit"; then
-		stands_on "$1" "$commit" > "$SCRATCH/stands"
 		what="its base-commit, which this tree has"
 		if [ -s "$SCRATCH/stands" ] && ! grep -q ' -$' "$SCRATCH/stands"; then
 			commit=$(tail -n 1 "$SCRATCH/stands" | cut -d' ' -f2)
