@@ -381,6 +381,25 @@ test_headers()
 	says "CC      tests/mremap/move.c" "CC      tests/lib/"
 }
 
+# The tested tree's own headers for user space: an edit of one is seen by the tests, one that says the same compiles nothing.
+user_headers()
+{
+	tree=build/trees/default header=include/uapi/linux/coda.h
+	trap "git -C $tree checkout -q $header" EXIT
+	one="make -C tests TREE=$TOP/$tree OUT=$CHECK/guest $CHECK/guest/bin/mremap.move"
+	expect 0 $one
+	expect 0 $one
+	says_not HDRINST "CC "
+	touch $tree/$header
+	expect 0 $one
+	says HDRINST
+	says_not "CC "
+	echo '#define MMUML_PROBE 42' >> $tree/$header
+	expect 0 $one
+	says HDRINST "CC      tests/mremap/move.c" "CC      tests/lib/"
+	in_file "MMUML_PROBE 42" $tree/build-headers/usr/include/linux/coda.h
+}
+
 # What a source takes in by .incbin is not the cache's to forget.
 incbin_is_seen()
 {
@@ -1023,5 +1042,6 @@ stage_cases()
 	t -x tree -full build.short_way_profiles short_way_of_others
 	t -x tree build.editors editors_get_the_compiler
 	t build.test_headers test_headers
+	t -x tree build.user_headers user_headers
 	t -host build.incbin incbin_is_seen
 }
