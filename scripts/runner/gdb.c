@@ -109,7 +109,8 @@ static __attribute__((noreturn)) void gdb_exec(const struct start *s, char **ker
 }
 
 const struct tool tool_gdb = {
-	.name = "gdb", .verb = "gdb", .seccomp = "on", .debugger = true, .piece_min = 1 << 30, .kernel_words = gdb_kernel,
+	.name = "gdb", .verb = "gdb", .seccomp = "on", .traced = true, .debugger = true, .piece_min = 1 << 30,
+	.kernel_words = gdb_kernel,
 	.exec = gdb_exec,
 };
 

@@ -129,7 +129,7 @@ static bool check_ptrace(struct problem *p)
 		return true;
 	}
 	p->what = xasprintf("ptrace is forbidden");
-	p->because = xasprintf("PTRACE_TRACEME fails here (a container's profile, or kernel.yama.ptrace_scope=3?)");
+	p->because = xasprintf("gdb, valgrind and kernels before 6.16 need PTRACE_TRACEME, which fails here (a container's profile, or kernel.yama.ptrace_scope?)");
 	p->advice = xasprintf("allow ptrace(2), for example docker run --cap-add=SYS_PTRACE");
 	return false;
 }
@@ -230,14 +230,14 @@ static void show_limits(long mem_mb)
 	free(why);
 }
 
-static int check_all(long mem_mb, struct problem *found, bool table)
+static int check_all(long mem_mb, bool traced, struct problem *found, bool table)
 {
 	static const char *const names[] = { "guest memory file", "seccomp", "ptrace", "max_map_count", "memory" };
 	int n = 0;
 
 	for (int i = 0; i < 5; i++) {
 		struct problem p = { 0 };
-		bool ok = i == 0 ? check_memory_file(mem_mb, &p) : i == 1 ? check_seccomp(&p) : i == 2 ? check_ptrace(&p) :
+		bool ok = i == 0 ? check_memory_file(mem_mb, &p) : i == 1 ? check_seccomp(&p) : i == 2 ? !traced || check_ptrace(&p) :
 			  i == 3 ? check_map_count(&p) : check_available(mem_mb, &p);
 
 		if (table)
@@ -251,7 +251,7 @@ static int check_all(long mem_mb, struct problem *found, bool table)
 int host_report(long mem_mb)
 {
 	struct problem p[5];
-	int n = check_all(mem_mb, p, true);
+	int n = check_all(mem_mb, true, p, true);
 
 	show_limits(mem_mb);
 	fflush(stdout);
@@ -260,13 +260,24 @@ int host_report(long mem_mb)
 	return n;
 }
 
-void host_check(long mem_mb)
+static void exit_for(const struct problem *p, int n)
 {
-	struct problem p[5];
-	int n = check_all(mem_mb, p, false);
-
 	for (int i = 0; i < n; i++)
 		fprintf(stderr, "mmuml: error: %s\n  because: %s\n  try:     %s\n", p[i].what, p[i].because, p[i].advice);
 	if (n)
 		exit(EX_HOST);
+}
+
+void host_check(long mem_mb, bool traced)
+{
+	struct problem p[5];
+
+	exit_for(p, check_all(mem_mb, traced, p, false));
+}
+
+void host_check_ptrace(void)
+{
+	struct problem p;
+
+	exit_for(&p, check_ptrace(&p) ? 0 : 1);
 }

@@ -142,14 +142,14 @@ int main(int argc, char **argv)
 		die(EX_USAGE, "make build", strerror(errno), "no kernel at %s", o.kernel);
 	take_charge();
 	if (q.action == DO_SHELL) {
-		host_check(o.mem_mb);
+		host_check(o.mem_mb, false);
 		return shell(&o);
 	}
 	select_tests(&o, &plan, &all);
 	check_cpus(&o);
 	if (o.tool->check)
 		o.tool->check(&o);
-	host_check(o.mem_mb);
+	host_check(o.mem_mb, o.tool->traced);
 	check_addresses(&o);
 	choose_jobs(&o, &plan);
 	decode_init(o.kernel);

@@ -41,9 +41,11 @@ extern volatile sig_atomic_t interrupted;
  */
 bool host_fixes_addresses(void);
 #define ADDRESSES_VARY	"memory and counts vary from run to run: personality(ADDR_NO_RANDOMIZE) is refused (a container's profile?)"
-/* Check /dev/shm (or TMPDIR, TMP, TEMP), memory, ptrace and seccomp, vm.max_map_count; all that is wrong is printed at once.
- * Exits with EX_HOST if a kernel cannot be started. */
-void host_check(long mem_mb);
+/* Check /dev/shm (or TMPDIR, TMP, TEMP), memory, seccomp, vm.max_map_count, and ptrace if the kernel is to be @traced; all that is
+ * wrong is printed at once. Exits with EX_HOST if a kernel cannot be started. */
+void host_check(long mem_mb, bool traced);
+/* Exits with EX_HOST if ptrace is forbidden. */
+void host_check_ptrace(void);
 /*
  * How many kernels of @mem_mb MB at a time this host can take, at least 1: @wanted of them, 0: two for each CPU that may be
  * used; not more than @most, of which there is use. If memory, or the file system that the guests' memory is in, has not room

@@ -8,7 +8,13 @@
 
 #define PIECE_MIN	24
 
-const struct tool tool_plain = { .name = "none", .verb = "run", .seccomp = "on", .piece_min = PIECE_MIN };
+/* Kernels before 6.16 hold their processes by ptrace() alone, and say so only by not coming up. */
+static void plain_refused(const char *run_dir __attribute__((unused)))
+{
+	host_check_ptrace();
+}
+
+const struct tool tool_plain = { .name = "none", .verb = "run", .seccomp = "on", .piece_min = PIECE_MIN, .refused = plain_refused };
 
 /* The program beside the runner that starts the kernel with breakpoints; the run directory is one above. */
 static int probe_words(char **argv, const struct start *s)
@@ -31,7 +37,7 @@ static void probe_check(const struct options *o)
 }
 
 const struct tool tool_probe = {
-	.name = "probe", .verb = "run", .seccomp = "on", .piece_min = PIECE_MIN, .check = probe_check, .words = probe_words,
+	.name = "probe", .verb = "run", .seccomp = "on", .traced = true, .piece_min = PIECE_MIN, .check = probe_check, .words = probe_words,
 };
 
 static const struct tool *const tools[] = {

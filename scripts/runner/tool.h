@@ -16,6 +16,7 @@ struct tool {
 	const char *name;		/* of --tool */
 	const char *verb;		/* make target that starts a kernel under it; NULL: none of its own */
 	const char *seccomp;		/* how UML holds its processes there: "on", "off" */
+	bool traced;			/* cannot do without ptrace() */
 	bool xml;			/* speaks on XML_FD, in memcheck's form */
 	bool debugger;			/* holds the kernel at will: no limit of time means anything */
 	int piece_min;			/* tests for which another kernel is worth its boot */

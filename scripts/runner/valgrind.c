@@ -154,19 +154,19 @@ static void counted(const struct options *o, const char *run_dir, const struct t
 }
 
 const struct tool tool_memcheck = {
-	.name = "memcheck", .verb = "memcheck", .seccomp = "off", .xml = true, .piece_min = PIECE_MIN, .check = check,
+	.name = "memcheck", .verb = "memcheck", .seccomp = "off", .traced = true, .xml = true, .piece_min = PIECE_MIN, .check = check,
 	.words = memcheck_words, .kernel_words = memcheck_kernel, .refused = valgrind_refused,
 };
 
 const struct tool tool_cachegrind = {
-	.name = "cachegrind", .verb = "profile", .seccomp = "off", .piece_min = PIECE_MIN, .check = check,
+	.name = "cachegrind", .verb = "profile", .seccomp = "off", .traced = true, .piece_min = PIECE_MIN, .check = check,
 	.words = cachegrind_words, .kernel_words = counting_kernel, .companions = { JOB_DRY, JOB_CALLS }, .counted = counted,
 	.conclude = ir_plots, .refused = valgrind_refused,
 };
 
 /* Looks at the test only, between its markers. */
 const struct tool tool_kcalls = {
-	.name = "kcalls", .seccomp = "off", .check = check, .words = kcalls_words, .kernel_words = counting_kernel,
+	.name = "kcalls", .seccomp = "off", .traced = true, .check = check, .words = kcalls_words, .kernel_words = counting_kernel,
 	.environment = kcalls_environment,
 };
 

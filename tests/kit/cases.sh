@@ -15,26 +15,28 @@
 #   mistakes the tree with the mistakes
 #   coverage build-coverage, in which a report compiles
 
-STATE=${CHECK_TOP:?}/state		# list: "NAME NEEDS..."; times: "SECONDS NAME"; NAME.code, NAME.began
-PASSED=0 FAILED=0 LEFT_OUT=0
+STATE=${CHECK_TOP:?}/state		# list: "NAME NEEDS..."; times: "SECONDS NAME"; NAME.code, NAME.began, NAME.skip: why
+PASSED=0 FAILED=0 SKIPPED=0 LEFT_OUT=0
 
-# t [-x NAME]... [-host] [-alone] [-full] CASE FUNCTION: register a case, or run it if it is the one asked for.
-# -x: it has NAME for itself; -host: it does not read the tree; -alone: nothing runs beside it; -full: for FULL=1 only.
+# t [-x NAME]... [-host] [-alone] [-full] [-may WHAT] CASE FUNCTION: register a case, or run it if it is the one asked for.
+# -x: it has NAME for itself; -host: it does not read the tree; -alone: nothing runs beside it; -full: for FULL=1 only;
+# -may: this host has to allow or to have WHAT (host_lacks), or the case is skipped.
 t()
 {
-	needs="r:machine" tree=r:tree full=''
+	needs="r:machine" tree=r:tree full='' may=''
 	while :; do
 		case $1 in
 		-x)	case $2 in tree) tree=x:tree ;; *) needs="$needs x:$2" ;; esac; shift ;;
 		-host)	tree='' ;;
 		-alone)	needs="$needs x:machine" ;;
 		-full)	full=1 ;;
+		-may)	may=$2; shift ;;
 		*)	break ;;
 		esac
 		shift
 	done
 	if [ -n "${CASE-}" ]; then
-		[ "$CASE" != "$1" ] || FUNCTION=$2
+		[ "$CASE" != "$1" ] || FUNCTION=$2 MAY=$may
 		return 0
 	fi
 	# shellcheck disable=SC2254 # ONLY is a glob
@@ -94,7 +96,10 @@ end_case()
 	took=$(($(date +%s) - $(cat "$STATE/$2.began")))
 	rm -f "$STATE/$2.needs"
 	echo "$took kit.$2" >> "$STATE/times"
-	if [ "$(cat "$STATE/$2.code" 2>/dev/null)" = 0 ]; then
+	if [ -e "$STATE/$2.skip" ]; then
+		SKIPPED=$((SKIPPED + 1))
+		printf '  SKIP    kit.%s  (%s)\n' "$2" "$(cat "$STATE/$2.skip")"
+	elif [ "$(cat "$STATE/$2.code" 2>/dev/null)" = 0 ]; then
 		PASSED=$((PASSED + 1))
 		printf '  PASS    kit.%s  (%d s)\n' "$2" "$took"
 	else
@@ -162,6 +167,13 @@ stop_cases()
 # run_case: the one in FUNCTION; the code is the last thing that it leaves.
 run_case()
 {
+	lacks=''
+	[ -z "${MAY-}" ] || lacks=$(host_lacks "$MAY")
+	if [ -n "$lacks" ]; then
+		echo "$lacks" > "$STATE/$CASE.skip"
+		echo 4 > "$STATE/$CASE.code"
+		return 0
+	fi
 	# Not as a condition: errexit would not hold inside it.
 	set +e
 	( set -eu; "$FUNCTION" )
@@ -175,5 +187,6 @@ show_times()
 	[ -s "$STATE/times" ] || return 0
 	echo "where the time went:"
 	sort -rn "$STATE/times" | if [ -n "$VERBOSE" ]; then cat; else head -n 15; fi | awk '{ printf "  %5d s  %s\n", $1, $2 }'
+	[ "$SKIPPED" = 0 ] || echo "skipped, this host lacking something: $SKIPPED cases"
 	[ "$LEFT_OUT" = 0 ] || echo "left out without FULL=1: $LEFT_OUT cases"
 }

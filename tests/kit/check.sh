@@ -41,6 +41,7 @@ AT_ONCE=${AT_ONCE:-$((cpus < 4 ? cpus : 4))}
 . tests/kit/compare.sh
 . tests/kit/valgrind.sh
 . tests/kit/mistakes.sh
+. tests/kit/machines.sh
 
 NAME=default
 OUT=build/trees/$NAME/build-fast
@@ -54,6 +55,7 @@ export WERROR=1
 all_cases()
 {
 	compare_cases
+	machine_cases
 	mistake_cases
 	valgrind_cases
 	gdb_cases

@@ -568,7 +568,7 @@ compare_cases()
 	t -x change -x out compare.empty empty_series
 	t -x change -x out compare.conflict conflicting_changes
 	t -x change -x out compare.no_code no_compiled_file
-	t -x change -x out compare.never_ran code_that_never_ran
+	t -may ptrace -x change -x out compare.never_ran code_that_never_ran
 	t -x change -x out -full compare.interrupted interrupted_copy
 	t -x tree -x linux -x out -full compare.git_range git_range
 	t -x tree change.new_export_import new_export_import
@@ -576,7 +576,7 @@ compare_cases()
 	t -x change -x out compare.shipped_one shipped_change_holds
 	t -x change -x out -full compare.shipped shipped_changes_hold
 	t -x change -x out compare.copy_fails copy_that_fails
-	t -x change -x out compare.lines lines_or_an_error
+	t -may ptrace -x change -x out compare.lines lines_or_an_error
 	t -host compare.odd_runs odd_run_directories
 	t -x tree -x linux -full compare.steps steps_over_a_merge
 	t -x change -x out compare.ends ends_when_told

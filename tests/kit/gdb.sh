@@ -431,28 +431,28 @@ gdb_stops_where_the_table_says()
 gdb_cases()
 {
 	t -host gdb.protocol protocol_is_read_alike
-	t gdb.reports gdb_stops_where_the_table_says
-	t -x out gdb.stops gdb_stops_in_the_test
-	t -x out gdb.status gdb_ends_with_a_real_status
-	t -x out gdb.steps gdb_steps_over_ticks
-	t -x out gdb.vmas gdb_knows_vmas_and_tasks
-	t -x out gdb.rmap gdb_walks_the_reverse_map
-	t -x out gdb.pgwalk gdb_walks_page_tables
-	t -x out gdb.marks gdb_marks_disagreements
-	t -x out gdb.lx gdb_mends_lx_commands
-	t -x out gdb.lists gdb_knows_lists_and_locks
-	t -x out -x tree gdb.debug gdb_reads_a_debug_kernel
-	t -x out gdb.many gdb_finds_64_processes
-	t -x out gdb.graph gdb_draws
-	t -x out gdb.panicked gdb_sees_a_panicked_guest
-	t -x out gdb.on_fail gdb_on_fail_stops_by_itself
-	t -x out gdb.attach gdb_attaches
-	t -x out gdb.interleave gdb_interleaves
-	t -x out -x tree gdb.og gdb_builds_objects_for_debugging
+	t -may ptrace gdb.reports gdb_stops_where_the_table_says
+	t -may ptrace -x out gdb.stops gdb_stops_in_the_test
+	t -may ptrace -x out gdb.status gdb_ends_with_a_real_status
+	t -may ptrace -x out gdb.steps gdb_steps_over_ticks
+	t -may ptrace -x out gdb.vmas gdb_knows_vmas_and_tasks
+	t -may ptrace -x out gdb.rmap gdb_walks_the_reverse_map
+	t -may ptrace -x out gdb.pgwalk gdb_walks_page_tables
+	t -may ptrace -x out gdb.marks gdb_marks_disagreements
+	t -may ptrace -x out gdb.lx gdb_mends_lx_commands
+	t -may ptrace -x out gdb.lists gdb_knows_lists_and_locks
+	t -may ptrace -x out -x tree gdb.debug gdb_reads_a_debug_kernel
+	t -may ptrace -x out gdb.many gdb_finds_64_processes
+	t -may ptrace -x out gdb.graph gdb_draws
+	t -may ptrace -x out gdb.panicked gdb_sees_a_panicked_guest
+	t -may ptrace -x out gdb.on_fail gdb_on_fail_stops_by_itself
+	t -may ptrace -x out gdb.attach gdb_attaches
+	t -may ptrace -x out gdb.interleave gdb_interleaves
+	t -may ptrace -x out -x tree gdb.og gdb_builds_objects_for_debugging
 	t gdb.missing gdb_says_what_is_missing
-	t -x out gdb.help gdb_explains_every_command
-	t -x out gdb.terminal gdb_leaves_the_terminal_as_it_was
+	t -may ptrace -x out gdb.help gdb_explains_every_command
+	t -may ptrace -x out gdb.terminal gdb_leaves_the_terminal_as_it_was
 	t gdb.completion gdb_completes
-	t -x out -full gdb.places gdb_goes_to_every_place
-	t -x out -full gdb.kernels gdb_reads_every_kernel
+	t -may ptrace -x out -full gdb.places gdb_goes_to_every_place
+	t -may ptrace -x out -full gdb.kernels gdb_reads_every_kernel
 }

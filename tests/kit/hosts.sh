@@ -3,9 +3,11 @@
 # Cases about hosts that lack something. Sourced by check.sh.
 # Long, for the cases of one subject share their helpers, and are looked for in one place.
 
+# one_run [PROFILE]: for sh, one test on this profile's kernel (fast).
 one_run()
 {
-	echo "cd $CHECK/run && $TOP/build/host/mmuml-run --kernel $TOP/$OUT/vmlinux --guest $TOP/$GUEST --tests kit.plain.pass"
+	echo "cd $CHECK/run && $TOP/build/host/mmuml-run --kernel $TOP/${OUT%/*}/build-${1-fast}/vmlinux --guest $TOP/$GUEST" \
+		"--tests kit.plain.pass"
 }
 
 shm_noexec()
@@ -314,23 +316,33 @@ without_apt()
 	says "this machine has no apt" "make run LINUX="
 }
 
-# in_docker COMMAND: for sh, under its profile.
-in_docker()
+# refuses CALL COMMAND: for sh, on a host that refuses this system call (tests/kit/refuse.c).
+refuses()
 {
-	"$CHECK/no-personality" sh -c "$1"
+	[ -x "$CHECK/refuse" ] || gcc -Wall -Wextra -Werror -o "$CHECK/refuse" tests/kit/refuse.c
+	"$CHECK/refuse" "$1" sh -c "$2"
 }
 
 # As in a container of Docker's: addresses vary, it is said, and what is exact elsewhere is refused here.
 addresses_vary()
 {
-	gcc -Wall -Wextra -Werror -o "$CHECK/no-personality" tests/kit/no-personality.c
-	expect 0 in_docker "$(one_run)"
+	expect 0 refuses personality "$(one_run)"
 	says "NOTE    memory and counts vary from run to run: personality(ADDR_NO_RANDOMIZE) is refused" "mmuml: PASS 1 of 1"
-	expect 3 in_docker "cd $CHECK/run && $TOP/build/host/mmuml-run --kernel $TOP/${OUT%/*}/build-valgrind/vmlinux --guest $TOP/$GUEST \
-		--tests kit.plain.pass --tool cachegrind"
+	expect 3 refuses personality "$(one_run valgrind) --tool cachegrind"
 	says "no exact counts on this host" "personality(ADDR_NO_RANDOMIZE) is refused" "seccomp=unconfined"
 	expect 0 sh -c "$(one_run)"
 	says_not "addresses"
+}
+
+# Without ptrace() the tests run all the same; what needs it says so, with the reason.
+ptrace_forbidden()
+{
+	expect 0 refuses ptrace "$(one_run)"
+	says "mmuml: PASS 1 of 1"
+	for needs_it in "$(one_run) --tool gdb" "$(one_run valgrind) --tool memcheck"; do
+		expect 3 refuses ptrace "$needs_it"
+		says "ptrace is forbidden" "gdb, valgrind and kernels before 6.16 need PTRACE_TRACEME"
+	done
 }
 
 # Somebody kills the kernel: that is the host's doing, and no test's.
@@ -375,12 +387,13 @@ not_this_users()
 
 host_cases()
 {
-	t host.shm_noexec shm_noexec
-	t host.shm_small shm_small
+	t -may namespaces host.shm_noexec shm_noexec
+	t -may namespaces host.shm_small shm_small
 	t host.memory_nowhere memory_nowhere
-	t host.out_read_only out_read_only
-	t host.disk_full disk_full
+	t -may namespaces host.out_read_only out_read_only
+	t -may namespaces host.disk_full disk_full
 	t host.addresses addresses_vary
+	t -may ptrace host.ptrace ptrace_forbidden
 	t host.kills host_kills_a_kernel
 	t -host host.not_ours not_this_users
 	t -host host.busybox tools_of_busybox
@@ -389,9 +402,9 @@ host_cases()
 	t -host host.missing_tool missing_tool
 	t -host host.asks asks_before_it_installs
 	t -host host.static_libc static_libc
-	t -host host.probe probe_loses_the_kernel
+	t -may ptrace -host host.probe probe_loses_the_kernel
 	t -host host.limits limits_are_read
 	t host.affinity cpus_by_affinity
 	t host.cgroup limits_by_group
-	t host.room room_for_all
+	t -may namespaces host.room room_for_all
 }

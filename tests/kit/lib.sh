@@ -93,6 +93,20 @@ a_copy()
 	cd "$CHECK/copy" || return
 }
 
+# host_lacks WHAT: why this host cannot do what a case needs; nothing if it can.
+host_lacks()
+{
+	case $1 in
+	ptrace)
+		"$TOP/build/host/mmuml-run" --doctor 2>/dev/null | grep -q '^  ptrace  *ok$' || echo "ptrace is forbidden here" ;;
+	namespaces)
+		privately true 2>/dev/null || echo "no mount namespaces for this user" ;;
+	debootstrap)
+		[ "$(id -u)" = 0 ] && command -v debootstrap >/dev/null || echo "needs root and debootstrap" ;;
+	*)	echo "nobody knows what '$1' is" ;;
+	esac
+}
+
 # privately COMMANDS: sh -c in a mount namespace of its own.
 privately()
 {

@@ -15,6 +15,7 @@ small_check()
 		unset ONLY CHECK_FULL; TOP=$PWD CHECK_TOP=$PWD/top CASE='' FUNCTION='' FULL=${FULL-} VERBOSE='' AT_ONCE=2
 	[ "${1-}" != --case ] || CASE=$2
 	. tests/kit/cases.sh
+	host_lacks() { [ "$1" = air ] || echo "no $1 here"; }
 	passes() { echo nothing; }
 	fails() { echo "what it said"; false; echo no; }
 	vanishes() { kill -KILL $(ps -o sid= $$); }
@@ -50,6 +51,19 @@ counts_what_ended()
 	same "$(tail -n 1 "$CHECK/got")" "1 passed, 3 failed" "the last line with FULL=1"
 }
 
+says_what_it_skips()
+{
+	small_check "t a.pass passes; t -may fly a.fly fails; t -may air a.air passes"
+	expect 0 tests/kit/check.sh
+	says "SKIP    kit.a.fly  (no fly here)" "PASS    kit.a.air" "skipped, this host lacking something: 1 cases"
+	same "$(tail -n 1 "$CHECK/got")" "2 passed, 0 failed" "the last line"
+	# What the host has by the kit's own questions.
+	gcc -o "$CHECK/refuse" "$TOP/tests/kit/refuse.c"
+	cd "$TOP"
+	same "$(CHECK_TOP=$CHECK_TOP TOP=$TOP "$CHECK/refuse" ptrace sh -c '. tests/kit/lib.sh; host_lacks ptrace')" "ptrace is forbidden here" "without ptrace"
+	same "$(host_lacks ptrace)$(host_lacks namespaces)" "" "what this host lacks"
+}
+
 runs_side_by_side()
 {
 	small_check "t a.one one; t a.two two"
@@ -79,6 +93,7 @@ leaves_nothing_behind()
 self_cases()
 {
 	t -host check.counts counts_what_ended
+	t -may ptrace -host check.skips says_what_it_skips
 	t -host check.side_by_side runs_side_by_side
 	t -host check.interrupt leaves_nothing_behind
 }

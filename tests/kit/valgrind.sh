@@ -224,14 +224,14 @@ valgrind_kernel_alone()
 
 valgrind_cases()
 {
-	t valgrind.memcheck_is_silent memcheck_is_silent
-	t -x out -x bugs valgrind.memcheck_finds_bugs memcheck_finds_bugs
-	t -x out -x bugs valgrind.debug_finds_bugs debug_finds_bugs
-	t valgrind.memcheck_keeps_reports memcheck_keeps_reports
-	t -alone valgrind.profile_is_exact profile_is_exact
-	t valgrind.profile_adds_up profile_adds_up
-	t valgrind.profile_plots profile_plots
-	t -x change -x out valgrind.compare_instructions compare_instructions
-	t valgrind.bad_hosts valgrind_bad_hosts
-	t valgrind.kernel_alone valgrind_kernel_alone
+	t -may ptrace valgrind.memcheck_is_silent memcheck_is_silent
+	t -may ptrace -x out -x bugs valgrind.memcheck_finds_bugs memcheck_finds_bugs
+	t -may ptrace -x out -x bugs valgrind.debug_finds_bugs debug_finds_bugs
+	t -may ptrace valgrind.memcheck_keeps_reports memcheck_keeps_reports
+	t -may ptrace -alone valgrind.profile_is_exact profile_is_exact
+	t -may ptrace valgrind.profile_adds_up profile_adds_up
+	t -may ptrace valgrind.profile_plots profile_plots
+	t -may ptrace -x change -x out valgrind.compare_instructions compare_instructions
+	t -may ptrace valgrind.bad_hosts valgrind_bad_hosts
+	t -may ptrace valgrind.kernel_alone valgrind_kernel_alone
 }
