@@ -89,7 +89,10 @@ BUILD	:= build
 STACK	:= $(shell S='$(S)' LINUX='$(LINUX)' KERNEL='$(KERNEL)' scripts/tree.sh --name 2>/dev/null)
 TREE	:= $(BUILD)/trees/$(STACK)
 OUT	= $(TREE)/build-$(PROFILE)
-GUEST	:= $(TREE)/build-guest
+# the kernel's own tests are a guest of their own
+comma	:= ,
+UPSTREAM := $(if $(filter selftests,$(MAKECMDGOALS))$(filter mm.%,$(subst $(comma), ,$(T))),1)
+GUEST	:= $(TREE)/build-guest$(if $(UPSTREAM),/upstream)
 RUNNER	:= $(BUILD)/host/mmuml-run
 START	:= $(shell date +%s.%N)
 export S LINUX KERNEL PROFILE V A B ATTACH OG WHO BASE HTML JSON SINCE T EACH SEED REPEAT APPEND NAME DIR MBOX README YES
@@ -132,7 +135,7 @@ PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 # what "make run" was told, for another make
 RUNVARS = $(call given,T S PROFILE LINUX KERNEL SCALE SEED REPEAT MEM ISOLATE JOBS KEEP_GOING APPEND)
 
-.PHONY: help doctor deps fetch tree config build run watch coverage gdb rmap-graph interleave shell list check soak bench
+.PHONY: help doctor deps fetch tree config build run selftests watch coverage gdb rmap-graph interleave shell list check soak bench
 .PHONY: map memcheck profile compare new-change export import clean distclean host guest kernel
 help:
 	@scripts/help.sh
@@ -161,12 +164,18 @@ host: deps
 
 # One at a time: two runs of one checkout would make the same files.
 guest: config
-	+@flock $(BUILD)/build-guest.lock $(MAKE) $(PARALLEL) -s -C tests TREE=$(abspath $(TREE)) CC=gcc
+	+@flock $(BUILD)/$(STACK).build-guest.lock $(MAKE) $(PARALLEL) -s -C tests TREE=$(abspath $(TREE)) CC=gcc
+	$(if $(UPSTREAM),@cd tests && flock ../$(BUILD)/$(STACK).build-guest.lock upstream/build.sh $(abspath $(TREE)) $(abspath $(TREE)/build-guest))
 
 build: kernel host guest
 
 run: $(if $(BISECT),,build)
 	$(if $(BISECT),+@scripts/bisect.sh $(RUNVARS),@$(if $(GDB_ON_FAIL),$(GDBSH) $(RUNTESTS) --on-fail,$(CHANGED) $(RUNTESTS)) --what run)
+
+# The tested tree's own tests of mm, held against tests/upstream/KNOWN.
+selftests: override T := $(or $(T),mm.*)
+selftests: build
+	@$(RUNTESTS) --what selftests
 
 # On each save: build, the tests that it concerns, the verdict; then the rest, until the next save.
 watch: config host

@@ -200,5 +200,5 @@ explained()
 	scripts/build/link.sh "$out" full
 }
 
-one_at_a_time "build-$profile" build
+one_at_a_time "$(lock_of "$out")" build
 stamp built

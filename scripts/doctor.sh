@@ -46,6 +46,9 @@ wants()
 	cat <<-'EOF'
 	lcov            cmd:genhtml                     lcov                     lcov        make coverage HTML=1: the pages
 	b4              cmd:b4                          b4                       b4          a mail box with several versions of a series: which mails are it
+	libcap-dev      header:sys/capability.h         libcap-devel,libcap-static libcap    make selftests
+	libnuma-dev     header:numa.h                   numactl-devel            numactl     make selftests
+	liburing-dev    header:liburing.h               liburing-devel           liburing    make selftests
 	EOF
 }
 

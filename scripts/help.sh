@@ -7,6 +7,7 @@ mmuml: build a Linux mm change into a User-Mode Linux kernel, run it as a proces
 
   make run T='mremap.*'          build what changed, boot, run these tests (all without T=);
                                  T=@changed: those that reach what is edited (make map once)
+  make selftests T='mm.cow.*'    the tree's own tests of mm, held against tests/upstream/KNOWN
   make watch                     on each save: those, the verdict, then the rest; ^C ends it
   make run LINUX=~/src/linux     your own tree, edits included; S=none, S=a,b: without the default changes, others
   make run KERNEL=6.12           another supported kernel ("make list")

@@ -4,6 +4,7 @@
 # area.file.case-variant. The purpose is the comment line right above TEST() in the source; the attributes are those of
 # MM_TEST_IS() in OUT/obj/PROGRAM.o.
 # usage: tests/list.sh OUT/bin/PROGRAM...   (from tests/)
+#        UPSTREAM=DIR/FILE.c tests/list.sh OUT/bin/PROGRAM   one of the kernel's own, which has neither
 set -eu
 
 # One line "@<tab>TEST<tab>WORDS" for each MM_TEST_IS() of an object. The compiler fills up with zeroes between them.
@@ -20,9 +21,16 @@ list()
 	prog=$(basename "$1")
 	src=$(echo "$prog" | sed 's,\.,/,; s,^kit/,kit/guest/,').c
 	obj=$(dirname "$1")/../obj/$prog.o
-	{ attributes "$obj" "$obj.is"; "$1" -l 2>&1 || true; } | awk -v prog="$prog" -v src="$src" '
+	{ [ -n "$upstream" ] || attributes "$obj" "$obj.is"; "$1" -l 2>&1 >/dev/null || true; } | awk -v prog="$prog" -v src="$src" -v upstream="$upstream" '
 	function die(what) { print "tests/" src ": " what > "/dev/stderr"; failed = 1; exit 1 }
 	function trim(s) { gsub(/^ +| +$/, "", s); return s }
+	# The next column of the line, which is wider where a name is.
+	function column(width,   word) {
+		word = rest
+		sub(/ .*/, "", word)
+		rest = substr(rest, (length(word) > width ? length(word) : width) + 2)
+		return word
+	}
 	function take_attributes(test, words,   n, word, i) {
 		n = split(words, word, " ")
 		for (i = 1; i <= n; i++)
@@ -36,11 +44,13 @@ list()
 			key = (fixture == "global" ? "" : fixture "_") tests[i]
 			for (j = 1; j <= (nvariants ? nvariants : 1); j++) {
 				name = prog "." tests[i] (nvariants ? "-" variants[j] : "")
+				if (upstream && seen[name]) name = prog "." fixture "." substr(name, length(prog) + 2)
 				if (seen[name]++) die("two cases named " name)
+				if (upstream) purpose[tests[i]] = "of the kernel, tools/testing/selftests/" upstream
 				if (purpose[tests[i]] == "") die("no comment line right above " tests[i])
 				printf "%s\t%s\t%s\t%s\t%s\n", name, prog,
 				    fixture (nvariants ? "." variants[j] : "") "." tests[i],
-				    (key in is ? is[key] : "-"), purpose[tests[i]]
+				    upstream ? "upstream" : key in is ? is[key] : "-", purpose[tests[i]]
 			}
 			known[key] = 1
 		}
@@ -62,11 +72,12 @@ list()
 	/^# FIXTURE/ { next }
 	/^----/ { flush_fixture(); next }
 	{
-		if (substr($0, 21, 1) != " " || substr($0, 47, 1) != " ")
-			die("a fixture name over 20 or a variant name over 25 characters: " $0)
-		if (trim(substr($0, 1, 20)) != "") fixture = trim(substr($0, 1, 20))
-		if (trim(substr($0, 22, 25)) != "") variants[++nvariants] = trim(substr($0, 22, 25))
-		if (trim(substr($0, 48)) != "") tests[++ntests] = trim(substr($0, 48))
+		rest = $0
+		word = column(20)
+		if (word != "") fixture = word
+		word = column(25)
+		if (word != "") variants[++nvariants] = word
+		if (trim(rest) != "") tests[++ntests] = trim(rest)
 	}
 	END {
 		if (failed) exit 1
@@ -78,6 +89,7 @@ list()
 	}'
 }
 
+upstream=${UPSTREAM-}
 for p in "$@"; do
 	list "$p"
 done

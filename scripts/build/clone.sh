@@ -23,6 +23,7 @@ retarget()
 
 clone()
 {
+	[ "$(stat -c %i "$to/$name" 2>/dev/null || true)" = "$before" ] || return 0
 	say COPY "$to/$name"
 	rm -rf "$new"
 	trap 'rm -rf "$new" "$new.log" "$new.stamp"' EXIT
@@ -34,4 +35,9 @@ clone()
 	mv "$new" "$to/$name"
 }
 
-[ ! -d "$from/$name" ] || one_at_a_time "$name" clone
+# Nobody builds in the one that is copied; and whoever waited for another copy finds it made.
+before=$(stat -c %i "$to/$name" 2>/dev/null || true)
+[ -d "$from/$name" ] || exit 0
+exec 8>"$BUILD/$(lock_of "$from/$name").lock"
+flock 8
+one_at_a_time "$(lock_of "$to/$name")" clone

@@ -11,4 +11,4 @@ explain()
 }
 
 out=${1#"$TOP/"}
-one_at_a_time "$(basename "$out")" explain "${out%/}" >&2
+one_at_a_time "$(lock_of "$out")" explain "${out%/}" >&2

@@ -109,6 +109,7 @@ scratch()
 }
 
 # one_at_a_time NAME CMD...: run CMD holding build/NAME.lock, so that two makes do not collide.
+#   What is made in a tree: NAME is its lock_of DIR.
 one_at_a_time()
 {
 	lock=$BUILD/$1.lock
@@ -120,6 +121,14 @@ one_at_a_time()
 		flock 9
 	fi
 	"$@"
+}
+
+# lock_of DIR: the name of the lock of a directory in a tree, TREE/build-PROFILE: default.build-fast
+lock_of()
+{
+	dir=${1%/}
+	parent=${dir%/*}
+	echo "${parent##*/}.${dir##*/}"
 }
 
 # What the user's make line says to kbuild, without what it says to the kit.

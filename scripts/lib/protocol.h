@@ -47,9 +47,12 @@
 /*
  * /host/plan: one test a line, NAME<tab>PROGRAM<tab>HARNESS-NAME<tab>MILLISECONDS. The limit is the whole limit: nobody
  * multiplies it again.
+ * Where HARNESS-NAME begins with FOREIGN the program is not on the harness: what follows are its words.
  * /host/armed: one question a line, NAME<tab>FILE<tab>KEY: init finds the first line of FILE that holds KEY (all of the file if
  * KEY is empty), and says the first whole number behind it; -1 if there is no such file or line.
  */
+#define UPSTREAM_AREA	"mm"	/* of the kernel's own tests, area and program's name */
+#define FOREIGN		'!'
 #define PLAN_FILE	"/host/plan"
 #define ARMED_FILE	"/host/armed"
 
@@ -59,6 +62,7 @@
  *	alone		in a kernel of its own, whose memory others would find in an odd state
  *	limit=SECONDS	instead of the runner's limit for one test
  *	cpus=N		needs N CPUs (skipped with that reason where there are fewer)
+ *	upstream	one of the kernel's own: held against KNOWN, which lies beside tests.list
  */
 #define LIST_COLUMNS	5
 

@@ -93,7 +93,7 @@ void history_write(const struct verdict *v, const struct options *o)
 	int err;
 
 	each(path, carry, &m);
-	for (int i = 0; i < v->plan.n; i++) {
+	for (int i = 0; i < v->planned; i++) {
 		const struct test *t = &v->plan.tests[i];
 		double s = t->learned;
 

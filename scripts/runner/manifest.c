@@ -253,19 +253,20 @@ static void keep(const char *dir, const char *from, const char *name)
 /* The kernel and the parts of the guest that these tests need. */
 static void keep_parts(const struct options *o, const struct verdict *v, const char *dir)
 {
-	static const char *const images[] = { "base.cpio", "swap.img", "ext4.img", "tests.list" };
+	static const char *const images[] = { "base.cpio", "swap.img", "ext4.img", "tests.list", RUN_KNOWN };
 	char *path, *name;
 
 	keep(dir, o->kernel, RUN_KERNEL);
 	for (size_t i = 0; i < sizeof(images) / sizeof(images[0]); i++) {
 		path = xasprintf("%s/%s", o->guest, images[i]);
-		keep(dir, path, images[i]);
+		if (strcmp(images[i], RUN_KNOWN) || !access(path, R_OK))
+			keep(dir, path, images[i]);
 		free(path);
 	}
 	path = xasprintf("%s/cpio", dir);
 	mkdir(path, 0755);
 	free(path);
-	for (int i = 0; i < v->plan.n; i++) {
+	for (int i = 0; i < v->planned; i++) {
 		const char *program = v->plan.tests[i].program;
 
 		if (i && !strcmp(program, v->plan.tests[i - 1].program))

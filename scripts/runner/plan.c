@@ -16,6 +16,8 @@ static bool take_attributes(struct test *t)
 	for (word = strtok_r(copy, " ", &save); word && ok; word = strtok_r(NULL, " ", &save)) {
 		if (!strcmp(word, "alone"))
 			t->alone = true;
+		else if (!strcmp(word, "upstream"))
+			t->upstream = true;
 		else
 			ok = !strcmp(word, "-") || sscanf(word, "limit=%lf", &t->limit) == 1 || sscanf(word, "cpus=%d", &t->cpus) == 1;
 	}
@@ -25,7 +27,7 @@ static bool take_attributes(struct test *t)
 
 bool plan_add(struct plan *p, const char *line)
 {
-	struct test t = { .now.cause = -1, .kept.cause = -1 };
+	struct test t = { .of = -1, .now.cause = -1, .kept.cause = -1 };
 	char *learned;
 
 	if (sscanf(line, "%m[^\t]\t%m[^\t]\t%m[^\t]\t%m[^\t]\t%m[^\n]", &t.name, &t.program, &t.harness, &t.attributes,
@@ -79,7 +81,7 @@ void outcome_clear(struct outcome *o)
 const char *status_word(enum status s)
 {
 	static const char *const words[] = {
-		[ST_NOTRUN] = "NOTRUN", [ST_PASS] = "PASS", [ST_SKIP] = "SKIP", [ST_FAIL] = "FAIL", [ST_TIMEOUT] = "TIMEOUT",
+		[ST_NOTRUN] = "NOTRUN", [ST_PASS] = "PASS", [ST_SKIP] = "SKIP", [ST_KNOWN] = "KNOWN", [ST_FAIL] = "FAIL", [ST_TIMEOUT] = "TIMEOUT",
 		[ST_REPORT] = "CRASH",
 	};
 

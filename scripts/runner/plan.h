@@ -6,7 +6,7 @@
 #include "../lib/kit.h"
 
 /* From the best to the worst: of several rounds the worst is kept. */
-enum status { ST_NOTRUN, ST_PASS, ST_SKIP, ST_FAIL, ST_TIMEOUT, ST_REPORT };
+enum status { ST_NOTRUN, ST_PASS, ST_SKIP, ST_KNOWN, ST_FAIL, ST_TIMEOUT, ST_REPORT };
 
 /* What one run of a test came to. */
 struct outcome {
@@ -28,6 +28,8 @@ struct test {
 	char *name;		/* area.file.case */
 	char *program, *harness, *attributes, *purpose;	/* tests.list, see protocol.h */
 	bool alone;		/* has a kernel of its own */
+	bool upstream;		/* one of the kernel's own, held against what is known to fail */
+	int of;			/* test whose program reported it, -1: it is in the plan itself */
 	double limit;		/* s, instead of the runner's; 0: none stated */
 	int cpus;		/* that it needs */
 	double learned;		/* s, from the last runs that passed; 0: unknown */

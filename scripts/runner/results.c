@@ -32,6 +32,7 @@ struct tally results_tally(const struct verdict *v)
 
 		n.pass += s == ST_PASS;
 		n.fail += s == ST_FAIL;
+		n.known += s == ST_KNOWN;
 		n.skip += s == ST_SKIP;
 		n.crash += s == ST_REPORT;
 		n.timeout += s == ST_TIMEOUT;
@@ -89,7 +90,7 @@ int results_code(const struct verdict *v)
 	}
 	if (amended(v, &n))
 		return EX_FAIL;
-	return n.pass ? EX_PASS : EX_SKIP;
+	return n.pass || n.known ? EX_PASS : EX_SKIP;
 }
 
 char *results_cause(const struct verdict *v, int cause)
@@ -166,8 +167,10 @@ char *results_line(const struct verdict *v)
 		buf_printf(&b, "FAIL");
 	else
 		buf_printf(&b, "%s %d of %d", code == EX_REPORT ? "CRASH" : code == EX_TIMEOUT ? "TIMEOUT" : "FAIL",
-			   v->plan.n - n.pass - n.skip - (v->gave_up ? n.notrun : 0), v->plan.n);
+			   v->plan.n - n.pass - n.known - n.skip - (v->gave_up ? n.notrun : 0), v->plan.n);
 	why(v, &n, &b);
+	if (n.known)
+		buf_printf(&b, ", %d known to fail", n.known);
 	if (n.skip && code != EX_SKIP)
 		buf_printf(&b, ", %d skipped", n.skip);
 	if (n.notrun && code != EX_INTERRUPTED && n.notrun < v->plan.n)
@@ -217,6 +220,8 @@ static char *ktap(const struct verdict *v)
 		buf_printf(&b, "%s %d %s", s == ST_PASS || s == ST_SKIP ? "ok" : "not ok", i + 1, t->name);
 		if (s == ST_SKIP)
 			buf_printf(&b, " # SKIP %s", reason ? reason : "");
+		else if (s == ST_KNOWN)
+			buf_printf(&b, " # TODO %s", reason ? reason : "");
 		else if (s == ST_NOTRUN)
 			buf_printf(&b, " # (not run)");
 		else if (reason)
@@ -357,6 +362,8 @@ static char *json(const struct verdict *v, const char *line)
 		"causes", causes(v), "outside_tests", outside_text(v), "outside", outside_all(v), "summary", "pass", n.pass, "fail",
 		n.fail, "skip", n.skip, "crash", n.crash, "timeout", n.timeout, "notrun", n.notrun, "tests", tests(v));
 
+	if (j && n.known)
+		json_object_set_new(json_object_get(j, "summary"), "known", json_integer(n.known));
 	if (!j)
 		die(EX_HOST, NULL, "jansson refuses a value", "the results cannot be written as JSON");
 	s = json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
@@ -390,7 +397,7 @@ static void junit_case(const struct verdict *v, const struct test *t, struct buf
 	buf_printf(b, "<testcase classname=\"%.*s\" name=\"%s\" time=\"%.3f\">", (int)(dot - t->name), t->name,
 		   *dot == '.' ? dot + 1 : dot, t->kept.ms / 1000);
 	if (s != ST_PASS) {
-		tag = s == ST_SKIP ? "skipped" : "failure";
+		tag = s == ST_SKIP || s == ST_KNOWN ? "skipped" : "failure";
 		buf_printf(b, "<%s message=\"%s ", tag, status_word(s));
 		xml(b, reason);
 		buf_printf(b, "\">");
@@ -409,7 +416,7 @@ static char *junit(const struct verdict *v)
 
 	buf_printf(&b, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"mmuml\" tests=\"%d\" failures=\"%d\" "
 		   "errors=\"%d\" skipped=\"%d\" time=\"%.3f\">\n", v->plan.n, n.fail + n.crash + n.timeout + n.notrun, v->n_outside,
-		   n.skip, v->run_s);
+		   n.skip + n.known, v->run_s);
 	for (int i = 0; i < v->plan.n; i++)
 		junit_case(v, &v->plan.tests[i], &b);
 	for (int i = 0; i < v->n_outside; i++) {

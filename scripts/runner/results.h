@@ -6,7 +6,7 @@
 #include "runner.h"
 
 struct tally {
-	int pass, fail, skip, crash, timeout, notrun;
+	int pass, fail, known, skip, crash, timeout, notrun;
 	int running;		/* of those that crashed: while the record is not whole */
 };
 

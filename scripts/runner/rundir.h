@@ -9,6 +9,7 @@
 #define RUN_RECORD	"record"	/* record.h: all that happened */
 #define RUN_KTAP	"results.ktap"
 #define RUN_JSON	"results.json"
+#define RUN_KNOWN	"KNOWN"			/* what of the kernel's own tests is known to fail, beside its tests.list */
 #define RUN_JUNIT	"junit.xml"
 #define RUN_VERDICT	"verdict"	/* the last line */
 #define RUN_MANIFEST	"manifest.json"

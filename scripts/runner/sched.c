@@ -63,7 +63,7 @@ void run_emitf(struct run *r, enum event_kind kind, int boot, const char *fmt, .
 /* No kernel goes without because others took too much of a short list. */
 static int piece_min(const struct run *r)
 {
-	int share = (r->v.plan.n + r->jobs - 1) / r->jobs;
+	int share = (r->v.planned + r->jobs - 1) / r->jobs;
 
 	return r->opt->tool->piece_min < share ? r->opt->tool->piece_min : share;
 }
@@ -71,7 +71,7 @@ static int piece_min(const struct run *r)
 /* Take the next piece of the list; false when there is none. */
 static bool next_piece(struct run *r, struct piece *p)
 {
-	int left = r->v.plan.n - r->next, piece = r->jobs > 1 ? left / (r->jobs * SHARE) : left;
+	int left = r->v.planned - r->next, piece = r->jobs > 1 ? left / (r->jobs * SHARE) : left;
 
 	if (r->n_left) {
 		*p = r->left[--r->n_left];
@@ -333,6 +333,45 @@ static void ask_detectors(struct run *r)
 	free(config);
 }
 
+/* Whether @word is in the comma-separated @list, or that is "*". */
+static bool listed(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	if (!strcmp(list, "*"))
+		return true;
+	for (const char *at = list; (at = strstr(at, word)); at += n)
+		if ((at == list || at[-1] == ',') && (!at[n] || at[n] == ','))
+			return true;
+	return false;
+}
+
+/* The rows of the guest's KNOWN that hold for this profile: NAME<tab>HOW<tab>KERNELS<tab>PROFILES<tab>REASON. */
+static void record_known(struct run *r)
+{
+	const char *profile = r->opt->profile ? r->opt->profile : "fast", *text, *line;
+	char *path = xasprintf("%s/" RUN_KNOWN, r->opt->guest), *all = read_whole(path, NULL);
+	size_t len;
+	int nr = 0;
+
+	for (text = all ? all : ""; text_line(&text, &line, &len); ) {
+		char *row = text_dup(line, len), *name = NULL, *how = NULL, *kernels = NULL, *profiles = NULL, *reason = NULL;
+
+		nr++;
+		if (len && *row != '#') {
+			if (sscanf(row, "%m[^\t]\t%m[^\t]\t%m[^\t]\t%m[^\t]\t%m[^\n]", &name, &how, &kernels, &profiles, &reason) != 5 ||
+			    (strcmp(how, "fail") && strcmp(how, "skip") && strcmp(how, "timeout")))
+				die(EX_USAGE, "see the first lines of tests/upstream/KNOWN", xasprintf("%s:%d: %s", path, nr, row),
+				    "malformed line in the list of what is known to fail");
+			if (listed(profiles, profile))
+				run_emitf(r, EV_SET, 0, "known %s\t%s\t%s\t%s", name, how, kernels, reason);
+		}
+		free(row), free(name), free(how), free(kernels), free(profiles), free(reason);
+	}
+	free(all);
+	free(path);
+}
+
 static void record_settings(struct run *r, const struct plan *plan)
 {
 	const struct options *o = r->opt;
@@ -350,6 +389,7 @@ static void record_settings(struct run *r, const struct plan *plan)
 	run_emitf(r, EV_SET, 0, "memcheck %d", o->tool->xml);
 	if (!o->tool->debugger)
 		ask_detectors(r);
+	record_known(r);
 	for (int i = 0; i < plan->n; i++) {
 		char *line = plan_line(&plan->tests[i]);
 

@@ -93,7 +93,7 @@ void show_settled(void *arg, const struct test *t)
 	const struct outcome *o = &t->now;
 	bool bad = went_wrong(o->status), again;
 	int first = -1;
-	const char *colour = "", *plain = "", *reason = o->status == ST_PASS ? NULL : o->reason;
+	const char *colour = "", *plain = "", *reason = o->reason;
 
 	if (terminal() && !verbose(s) && !bad && !(s->opt && s->opt->tool->debugger)) {
 		progress(s, t);

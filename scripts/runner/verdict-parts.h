@@ -45,6 +45,14 @@ void boot_finish_tests(struct verdict *v, struct vboot *b);
 /* A report between tests, or before the first: its text is whole when something else begins. */
 void boot_close_report(struct verdict *v, struct vboot *b);
 
+/* ---- verdict-cases.c ---- */
+
+/* A row: GLOB<tab>HOW<tab>KERNELS<tab>REASON. */
+void known_add(struct verdict *v, const char *row);
+/* Test @i, if it is one of the kernel's own, has ended: hold it, and the cases that it reported, against what is known. May move
+ * plan.tests. */
+void cases_take(struct verdict *v, int i);
+
 /* ---- verdict-stream.c ---- */
 
 /* The guest's word cannot be taken: say so on the test that was running, and end the boot. */

@@ -71,7 +71,8 @@ void test_settle(struct verdict *v, struct vboot *b, int i, bool ended)
 	} else {
 		if (undefined)
 			buf_printf(&o->reports, "  (origins: looked for in the first %d of such reports only)\n", ORIGINS_UP_TO);
-		test_count(v, t);
+		cases_take(v, i);
+		test_count(v, verdict_test(v, i));
 	}
 }
 

@@ -108,7 +108,7 @@ static struct vboot *start_boot(struct verdict *v, const struct event *e)
 	for (b->job = 0; b->job < JOBS; b->job++)
 		if (sscanf(e->data, "%31s %d %d %d", word, &b->first, &b->end, &b->console) == 4 && !strcmp(word, job_word(b->job)))
 			break;
-	if (b->job == JOBS || e->boot != v->n_boots + 1 || b->first < 0 || b->end > v->plan.n || b->first >= b->end)
+	if (b->job == JOBS || e->boot != v->n_boots + 1 || b->first < 0 || b->end > v->planned || b->first >= b->end)
 		no_sense(e, "a kernel that cannot be started here");
 	b->seen_result = b->seen_console = b->seen_xml = b->finished = b->next = b->first;
 	b->in_console = -1;
@@ -151,6 +151,8 @@ static void take_setting(struct verdict *v, const char *data)
 		s->keep_going = atoi(value);
 	else if (!strcmp(name, "memcheck"))
 		s->memcheck = atoi(value);
+	else if (!strcmp(name, "known"))
+		known_add(v, value);
 	else if (!strcmp(name, "dir"))
 		s->dir = xasprintf("%s", value);
 	else if (!strcmp(name, "ask")) {
@@ -204,6 +206,8 @@ static void take_round(struct verdict *v, const char *data)
 	for (int i = 0; i < v->plan.n; i++) {
 		struct test *t = verdict_test(v, i);
 
+		if (t->of >= 0)
+			continue;
 		t->stage = TEST_WAITS;
 		if (t->cpus > v->set.cpus)
 			skip_test(v, t);
@@ -281,6 +285,7 @@ void verdict_event(struct verdict *v, const struct event *e)
 	case EV_TEST:
 		if (!plan_add(&v->plan, e->data))
 			die(EX_USAGE, "mmuml-run --help", e->data, "the record of the run names no test here");
+		v->planned = v->plan.n;
 		break;
 	case EV_ROUND:
 		take_round(v, e->data);

@@ -106,9 +106,20 @@ struct wish {
 	int test;
 };
 
+/* A row of tests/upstream/KNOWN. */
+struct known {
+	char *name;		/* glob */
+	enum status how;	/* ST_FAIL, ST_SKIP, ST_TIMEOUT */
+	char *kernels;		/* "*", or versions separated by commas: "6.12,7.2" */
+	char *reason;
+};
+
 struct verdict {
 	struct settings set;
 	struct plan plan;
+	int planned;			/* of them were asked for; behind them the cases that programs reported */
+	struct known *known;
+	int n_known;
 	struct verdict_hooks hooks;
 	struct vboot **boots;
 	int n_boots;

@@ -72,7 +72,7 @@ make_guest()
 {
 	status guest
 	code=0
-	flock "$BUILD/build-guest.lock" make -s -j"$(nproc)" -C tests TREE="$TOP/$tree" CC=gcc > "$WATCH/log" 2>&1 7>&- || code=$?
+	flock "$BUILD/$(lock_of "$tree/build-guest").lock" make -s -j"$(nproc)" -C tests TREE="$TOP/$tree" CC=gcc > "$WATCH/log" 2>&1 7>&- || code=$?
 	{ sed -n 's/^  CC  *tests\///p' "$WATCH/log"; saved_of tests; } | sed -n '/^lib\//d; /^init/d; s/^kit\/guest/kit/; s/\//./; s/\.c$//p' >> "$WATCH/programs"
 	if [ $code != 0 ]; then
 		compiler_says

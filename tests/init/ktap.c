@@ -126,14 +126,14 @@ static const char *harness_result(const struct output *out)
 }
 
 /* All that the test printed but what the harness did, "# " before each line. */
-static void tell(const struct output *out, const char *harness)
+static void tell(const struct test *t, const struct output *out, const char *harness)
 {
 	const char *line = out->text, *end = line + out->len, *hole = out->lost ? line + HELD_MAX / 2 : NULL;
 	size_t n;
 
 	for (; line < end; line += n + 1) {
 		n = line_length(line, end);
-		if (line != harness && !boilerplate(line, n) && n) {
+		if (line != harness && (is_foreign(t) || !boilerplate(line, n)) && n) {
 			int known = starts(line, n, "# ") ? 2 : 0;
 
 			fputs("# ", result);
@@ -176,7 +176,7 @@ static bool failure(const struct test *t, const struct outcome *o, bool said_ok,
 		snprintf(why, size, "signal %d", WTERMSIG(o->status));
 	else if (code && code != SKIP_CODE)
 		snprintf(why, size, "exit %d", code);
-	else if (!code && !said_ok && !settings.dry)
+	else if (!code && !said_ok && !settings.dry && !is_foreign(t))
 		snprintf(why, size, "exit 0 without a good result");
 	else
 		return false;
@@ -185,11 +185,11 @@ static bool failure(const struct test *t, const struct outcome *o, bool said_ok,
 
 void ktap_result(int nr, const struct test *t, const struct output *out, const struct outcome *o)
 {
-	const char *harness = harness_result(out), *reason;
+	const char *harness = is_foreign(t) ? NULL : harness_result(out), *reason;
 	char why[64];
 	size_t len;
 
-	tell(out, harness);
+	tell(t, out, harness);
 	if (o->strays)
 		fprintf(result, "# left %d process(es) behind\n", o->strays);
 	reason = skip_reason(out, harness, &len);

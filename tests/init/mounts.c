@@ -68,6 +68,8 @@ void mount_all(void)
 	mount_one("debugfs", "/sys/kernel/debug");
 	mount_one("cgroup2", "/sys/fs/cgroup");
 	mount_one("tmpfs", "/tmp");
+	mkdir("/dev/shm", 01777);
+	mount_one("tmpfs", "/dev/shm");
 	mkdir("/dev/pts", 0755);
 	mount_one("devpts", "/dev/pts");
 	if (mount("none", "/host", "hostfs", 0, "/"))

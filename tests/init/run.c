@@ -17,6 +17,7 @@
 
 #include "init.h"
 
+#define WORDS_MAX	16		/* of a program that is not on the harness */
 #define IDLE		"(idle)"
 #define IDLE_WORD	"idle"		/* in the place of the name for the harness */
 
@@ -61,8 +62,24 @@ static long now_ms(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+/*
+ * The kernel's own tests find themselves by ./NAME, and what they write to is a file system with a device, where there is one.
+ * False: this is none of them.
+ */
+static bool own_directory(const struct test *t)
+{
+	char link[PATH_MAX], path[PATH_MAX];
+
+	if (strncmp(t->program, UPSTREAM_AREA ".", sizeof(UPSTREAM_AREA)))
+		return false;
+	snprintf(link, sizeof(link), "/mnt/%s", t->program + sizeof(UPSTREAM_AREA));
+	snprintf(path, sizeof(path), "/tests/%s", t->program);
+	unlink(link);
+	return !symlink(path, link) && !chdir("/mnt");
+}
+
 /* What a test's process is before it is the test's; only in the child of vfork(). */
-static void become(int out)
+static void become(const struct test *t, int out)
 {
 	int null = open("/dev/null", O_RDONLY);
 
@@ -72,8 +89,24 @@ static void become(int out)
 		close(null);
 	dup2(out, 1);
 	dup2(out, 2);
-	if (chdir("/tmp"))
+	if (!own_directory(t) && chdir("/tmp"))
 		perror("/tmp");
+}
+
+bool is_foreign(const struct test *t)
+{
+	return *t->harness == FOREIGN;
+}
+
+/* The words of @line into @argv, which has WORDS_MAX places and one for the NULL behind them. */
+static void split(char *line, char **argv)
+{
+	char *save = NULL;
+	int n = 0;
+
+	for (char *word = strtok_r(line, " ", &save); word && n < WORDS_MAX; word = strtok_r(NULL, " ", &save))
+		argv[n++] = word;
+	argv[n] = NULL;
 }
 
 /*
@@ -83,13 +116,17 @@ static void become(int out)
  */
 static int start(struct test *t, int out)
 {
-	char path[PATH_MAX], *argv[] = { t->program, "-r", settings.dry ? "(none)" : t->harness, NULL };
+	char path[PATH_MAX], words[256], *argv[WORDS_MAX + 2] = { t->program, "-r", settings.dry ? "(none)" : t->harness, NULL };
 	volatile int err = 0;
 
 	snprintf(path, sizeof(path), "/tests/%s", t->program);
+	if (is_foreign(t)) {
+		snprintf(words, sizeof(words), "%s", t->harness + 1);
+		split(words, argv + 1);
+	}
 	t->pid = vfork();
 	if (!t->pid) {
-		become(out);
+		become(t, out);
 		execve(path, argv, environ);
 		err = errno;
 		_exit(127);

@@ -42,6 +42,7 @@ AT_ONCE=${AT_ONCE:-$((cpus < 4 ? cpus : 4))}
 . tests/kit/valgrind.sh
 . tests/kit/mistakes.sh
 . tests/kit/machines.sh
+. tests/kit/upstream.sh
 
 NAME=default
 OUT=build/trees/$NAME/build-fast
@@ -56,6 +57,7 @@ all_cases()
 {
 	compare_cases
 	machine_cases
+	upstream_cases
 	mistake_cases
 	valgrind_cases
 	gdb_cases

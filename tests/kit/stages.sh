@@ -205,6 +205,16 @@ editors_get_the_compiler()
 	same "$(jq -r '.[].command' "$json" | cut -d' ' -f1 | sort -u)" gcc "what the new commands begin with"
 }
 
+# Who builds one tree waits for no other's build, but for one that has the same directory.
+locks_are_of_a_tree()
+{
+	expect 0 flock build/another.build-fast.lock timeout 60 scripts/build.sh build/trees/default fast
+	says_not WAIT
+	expect 124 flock build/default.build-fast.lock timeout 2 scripts/build.sh build/trees/default fast
+	says "another mmuml holds build/default.build-fast.lock"
+	rm -f build/another.build-fast.lock
+}
+
 does_not_compile()
 {
 	tree=build/trees/default
@@ -1036,6 +1046,7 @@ stage_cases()
 	t -x tree build.source_gone source_is_gone
 	t -x tree -x out build.short_ways short_ways_agree
 	t -x tree config.hollow hollow_profile
+	t -x tree build.locks locks_are_of_a_tree
 	t -x tree build.killed make_is_killed
 	t -x tree build.short_way_whole short_way_is_whole
 	t -x tree -full build.short_way short_way_of_fast
