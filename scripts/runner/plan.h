@@ -16,6 +16,7 @@ struct outcome {
 	struct buf counters;	/* "counter NAME N" lines that others counted over it */
 	struct buf trace;	/* reports of the kernel while it ran, decoded */
 	struct buf reports;	/* those of memcheck alone, which are in @trace as well */
+	bool said;		/* the guest said so itself */
 	double ms;
 	int boot, round;	/* from 1; 0: it did not run */
 	int cause;		/* index of the verdict's causes, -1 if it is none of several */

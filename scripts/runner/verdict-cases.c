@@ -134,7 +134,7 @@ static const struct known *find(const struct verdict *v, const char *name, enum 
 	return NULL;
 }
 
-/* The outcome @o of the test @name, held against what is known. A report is a report, whoever knows it. */
+/* The outcome @o of the test @name, held against what is known. A report is a report, whoever knows it, and so is a guest's silence. */
 static void judge(const struct verdict *v, const char *name, struct outcome *o)
 {
 	const struct known *k = find(v, name, o->status), *fails;
@@ -150,7 +150,7 @@ static void judge(const struct verdict *v, const char *name, struct outcome *o)
 		return;
 	case ST_FAIL:
 	case ST_TIMEOUT:
-		if (k)
+		if (k && o->said)
 			outcome_set(o, ST_KNOWN, k->reason);
 		return;
 	case ST_PASS:
@@ -210,6 +210,7 @@ static void take_case(struct verdict *v, int parent, const struct tap *tap, stru
 	o = &t->now;
 	o->boot = v->plan.tests[parent].now.boot;
 	o->round = v->round;
+	o->said = true;
 	outcome_set(o, tap->status, tap->reason);
 	judge(v, name, o);
 	n->all++;

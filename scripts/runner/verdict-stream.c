@@ -48,6 +48,7 @@ static void take_result(struct verdict *v, struct vboot *b, const struct ktap_li
 		free(what);
 		return;
 	}
+	t->now.said = true;
 	t->now.ms = (t_now - t->began) * 1000;
 	if (k->kind == KTAP_OK)
 		outcome_set(&t->now, k->skip ? ST_SKIP : ST_PASS, k->reason);
