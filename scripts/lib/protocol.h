@@ -52,7 +52,7 @@
  * KEY is empty), and says the first whole number behind it; -1 if there is no such file or line.
  */
 #define UPSTREAM_AREA	"mm"	/* of the kernel's own tests, area and program's name */
-#define FOREIGN		'!'
+#define FOREIGN		"!"
 #define PLAN_FILE	"/host/plan"
 #define ARMED_FILE	"/host/armed"
 

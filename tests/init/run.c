@@ -95,7 +95,7 @@ static void become(const struct test *t, int out)
 
 bool is_foreign(const struct test *t)
 {
-	return *t->harness == FOREIGN;
+	return *t->harness == FOREIGN[0];
 }
 
 /* The words of @line into @argv, which has WORDS_MAX places and one for the NULL behind them. */

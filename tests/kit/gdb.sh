@@ -58,6 +58,15 @@ gdb_stops_in_the_test()
 	same "$(sed -n 's/^\$1 = //p' "$CHECK/got")" 1 "the process that waits for the test is a child of init, the test's own one's"
 }
 
+# The kernel's own tests: one on the harness, and one that is a program of its own.
+gdb_stops_in_the_kernels_own()
+{
+	gdb_at 0 mm.merge.ksm_merge vma_merge_new_range 'mm-current' 'bt 3'
+	says "STOP    vma_merge_new_range at " "comm mm.merge" "mmap_region"
+	gdb_at 0 mm.cow wp_page_copy 'mm-current' 'bt 3'
+	says "STOP    wp_page_copy at " "comm mm.cow" "handle_pte_fault"
+}
+
 # visit TEST PLACE...: one guest, a breakpoint at each of them; it must stop in each, in whichever order.
 visit()
 {
@@ -433,6 +442,7 @@ gdb_cases()
 	t -host gdb.protocol protocol_is_read_alike
 	t -may ptrace gdb.reports gdb_stops_where_the_table_says
 	t -may ptrace -x out gdb.stops gdb_stops_in_the_test
+	t -may ptrace -x out gdb.upstream gdb_stops_in_the_kernels_own
 	t -may ptrace -x out gdb.status gdb_ends_with_a_real_status
 	t -may ptrace -x out gdb.steps gdb_steps_over_ticks
 	t -may ptrace -x out gdb.vmas gdb_knows_vmas_and_tasks

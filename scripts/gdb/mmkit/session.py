@@ -7,9 +7,10 @@ import gdb
 
 from mmkit import kernel, reports
 from mmkit.alarm import Alarm
-from mmkit.protocol import EX_FAIL, EX_INTERRUPTED, EX_PASS, EX_TIMEOUT, EX_USAGE, PLAN_FILE
+from mmkit.protocol import EX_FAIL, EX_INTERRUPTED, EX_PASS, EX_TIMEOUT, EX_USAGE, FOREIGN, PLAN_FILE
 
 FUNCTION_OF_TEST_START = "sys_setpgid"	# what the harness's child calls right before the body of the test
+FUNCTION_OF_PROGRAM_START = "finalize_exec"	# of a program that is not on the harness
 
 
 def die(code, what, because=None, advice=None):
@@ -70,6 +71,7 @@ def mend_lx():
 class Test:
     """The test that runs: known from its first own system call on."""
     program = None		# name of the test's program, as in the task's comm
+    foreign = frozenset()	# those of them that are not on the harness
     harness = 0			# PID of the process that waits for the test
     begun = False
 
@@ -106,16 +108,17 @@ class End(gdb.Breakpoint):
 
 
 class Begin(gdb.Breakpoint):
-    """The test's process is about to run the body of the test."""
+    """The test's process is about to run the body of the test, or the program that is all of it."""
 
-    def __init__(self, arm):
-        super().__init__(FUNCTION_OF_TEST_START, gdb.BP_BREAKPOINT, internal=True)
+    def __init__(self, arm, function=FUNCTION_OF_TEST_START):
+        super().__init__(function, gdb.BP_BREAKPOINT, internal=True)
         self.silent = True
         self.arm = arm
+        self.of_programs = Test.foreign if function == FUNCTION_OF_PROGRAM_START else Test.program - Test.foreign
 
     def stop(self):
         task = kernel.current()
-        if kernel.comm(task) not in Test.program:
+        if kernel.comm(task) not in self.of_programs:
             return False
         Test.harness = kernel.tgid(kernel.parent(task))
         if not Test.begun:
@@ -309,6 +312,7 @@ def programs():
     """comm of every program of the plan, and the tests' names."""
     with open(os.environ["MMUML_BOOT"] + PLAN_FILE) as f:
         rows = [line.split("\t") for line in f]
+    Test.foreign = {r[1][:15] for r in rows if r[2].startswith(FOREIGN)}
     return {r[1][:15] for r in rows}, [r[0] for r in rows]
 
 
@@ -326,6 +330,8 @@ def start(breaks, on_fail):
         stop.enabled = False
         stops.append(stop)
     Begin(arm)
+    if Test.foreign:
+        Begin(arm, FUNCTION_OF_PROGRAM_START)
     arm_fatal()
     if on_fail:
         Failed()
