@@ -7,7 +7,6 @@ mmuml: build a Linux mm change into a User-Mode Linux kernel, run it as a proces
 
   make run T='mremap.*'          build what changed, boot, run these tests (all without T=);
                                  T=@changed: those that reach what is edited (make map once)
-  make selftests T='mm.cow.*'    the tree's own tests of mm, held against tests/upstream/KNOWN
   make watch                     on each save: those, the verdict, then the rest; ^C ends it
   make run LINUX=~/src/linux     your own tree, edits included; S=none, S=a,b: without the default changes, others
   make run KERNEL=6.12           another supported kernel ("make list")
@@ -26,7 +25,7 @@ mmuml: build a Linux mm change into a User-Mode Linux kernel, run it as a proces
   make compare A=kernel:6.12 B=kernel:7.3 T=   two kernels: what both can run
   make new-change NAME=x         mm-changes/x from the tree's commits (import: from MBOX=file)
   make export S=x DIR=dir        its patches as mails, checkpatch run over them
-  make check                     the kit's own tests, and all in-guest tests under fast and debug
+  make selftests                 the tree's own tests of mm      make check  the kit's, and all under fast and debug
   make soak REPEAT=200           the suite 200 times            make bench      where each second goes
   make doctor                    what this machine lacks        make deps       install it
   make fetch tree config build   the stages of run, one by one

@@ -9,7 +9,7 @@ set -eu
 . scripts/lib/kit.sh
 . scripts/lib/kernels.sh
 
-VERBS=${VERBS:-run gdb rmap-graph interleave shell compare coverage memcheck profile debug}
+VERBS=${VERBS:-run gdb rmap-graph interleave shell compare coverage memcheck profile debug selftests}
 LOGS=$BUILD/kernels
 
 # tried KERNEL VERB: that verb, as briefly as it shows that it works.
@@ -19,6 +19,7 @@ tried()
 	case $2 in
 	run) make run KERNEL="$1" ;;
 	debug) make run PROFILE=debug KERNEL="$1" ;;
+	selftests) make selftests KERNEL="$1" ;;
 	coverage) make coverage KERNEL="$1" T='mremap.move.*' ;;
 	gdb) make gdb KERNEL="$1" T=mremap.move.arrives-page B=move_page_tables CMD='bt 1' CMD=mm-vmas CMD='mm-pgwalk 0x10000000' CMD=mm-locks ;;
 	rmap-graph) make rmap-graph KERNEL="$1" T=rmap.anon_vma.growth-one_child ;;
@@ -62,10 +63,11 @@ run_of()
 	sed -n 's/^mmuml: .* -> //p' "$LOGS/$1.$2" | tail -n 1
 }
 
-# suite KERNEL VERB: "1007 pass, 1 skip, 0 fail".
+# suite KERNEL VERB: "1007 pass, 1 skip, 0 fail", and how many are known to fail.
 suite()
 {
-	jq -r '.summary | (.fail + .crash + .timeout + .notrun) as $bad | "\(.pass) pass, \(.skip) skip, \($bad) fail"' \
+	jq -r '.summary | (.fail + .crash + .timeout + .notrun) as $bad |
+		"\(.pass) pass, \(.skip) skip, \(if .known then "\(.known) known to fail, " else "" end)\($bad) fail"' \
 		"$(run_of "$1" "$2")/results.json" 2>/dev/null || echo "no result"
 }
 
@@ -102,8 +104,8 @@ tables()
 		done
 		echo
 	done
-	for verb in run debug; do
-		printf '| suite, %s |' "$(echo $verb | sed 's/run/fast/')"
+	for verb in run debug selftests; do
+		printf '| %s |' "$(echo $verb | sed "s/run/suite, fast/; s/debug/suite, debug/; s/selftests/the kernel's own tests, fast/")"
 		for k in $names; do
 			printf ' %s |' "$(suite "$k" $verb)"
 		done

@@ -93,11 +93,6 @@ static void become(const struct test *t, int out)
 		perror("/tmp");
 }
 
-bool is_foreign(const struct test *t)
-{
-	return *t->harness == FOREIGN[0];
-}
-
 /* The words of @line into @argv, which has WORDS_MAX places and one for the NULL behind them. */
 static void split(char *line, char **argv)
 {

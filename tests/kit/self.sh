@@ -59,7 +59,7 @@ says_what_it_skips()
 	same "$(tail -n 1 "$CHECK/got")" "2 passed, 0 failed" "the last line"
 	# What the host has by the kit's own questions.
 	gcc -o "$CHECK/refuse" "$TOP/tests/kit/refuse.c"
-	cd "$TOP"
+	cd "$TOP" || return
 	same "$(CHECK_TOP=$CHECK_TOP TOP=$TOP "$CHECK/refuse" ptrace sh -c '. tests/kit/lib.sh; host_lacks ptrace')" "ptrace is forbidden here" "without ptrace"
 	same "$(host_lacks ptrace)$(host_lacks namespaces)" "" "what this host lacks"
 }
