@@ -143,10 +143,10 @@ static void test_text(void)
 	}
 }
 
-static void check_result(const char *printed, int status, bool timed_out, const char *want)
+static void check_result_of(const char *harness, const char *printed, int status, bool timed_out, const char *want)
 {
 	static struct output out;
-	const struct test t = { .name = "a.b.c", .limit = 1500 };
+	struct test t = { .name = "a.b.c", .harness = (char *)harness, .limit = 1500 };
 	const struct outcome o = { .status = status, .timed_out = timed_out };
 
 	out.len = strlen(printed);
@@ -154,6 +154,11 @@ static void check_result(const char *printed, int status, bool timed_out, const 
 	open_streams();
 	ktap_result(1, &t, &out, &o);
 	check_said(want, "result");
+}
+
+static void check_result(const char *printed, int status, bool timed_out, const char *want)
+{
+	check_result_of("global.c", printed, status, timed_out, want);
 }
 
 static void test_result(void)
@@ -169,6 +174,10 @@ static void test_result(void)
 	check_result("", SIGSEGV, false, "not ok 1 a.b.c # (signal 11)\n");
 	check_result("mmuml done 1\n# mmuml done 1\n", SIGKILL, true,
 		     "# mmuml done 1\n# mmuml done 1\nnot ok 1 a.b.c # (timeout 1.5s)\n");
+	/* A program that is none of ours: all that it says is passed on, and its exit code is its result. */
+	check_result_of("!-s 2", "TAP version 13\n1..1\nok 1 c\n", 0, false, "# TAP version 13\n# 1..1\n# ok 1 c\nok 1 a.b.c\n");
+	check_result_of("!", "not ok 1 c\n", W_EXITCODE(1, 0), false, "# not ok 1 c\nnot ok 1 a.b.c # (exit 1)\n");
+	check_result_of("!", "ok 1 # SKIP c\n", W_EXITCODE(4, 0), false, "# ok 1 # SKIP c\nok 1 a.b.c # SKIP no reason given\n");
 }
 
 /* ---- leaks.c ---- */
