@@ -35,14 +35,14 @@ programs()
 	done
 }
 
-# entry NAME DIR PROGRAM WORDS ATTRIBUTES: a line of tests.list. Each has a kernel of its own: they set what all see.
+# entry NAME PROGRAM WORDS ATTRIBUTES WHERE: a line of tests.list. Each has a kernel of its own: they set what all see.
 entry()
 {
 	attributes="upstream alone"
-	[ "$5" = - ] || attributes="$attributes $5"
-	words=$4
+	[ "$4" = - ] || attributes="$attributes $4"
+	words=$3
 	[ "$words" != - ] || words=''
-	printf '%s\tmm.%s\t!%s\t%s\tof the kernel, tools/testing/selftests/%s/%s.c\n' "$1" "$3" "$words" "$attributes" "$2" "$3"
+	printf '%s\tmm.%s\t!%s\t%s\tof the kernel, %s\n' "$1" "$2" "$words" "$attributes" "$5"
 }
 
 # list DIR PROGRAM
@@ -56,13 +56,13 @@ list()
 		return
 	fi
 	if ! grep -q "^$1/$2	" "$table"; then
-		entry "mm.$2" "$1" "$2" - -
+		entry "mm.$2" "$2" - - "tools/testing/selftests/$1/$2.c"
 		return
 	fi
 	grep "^$1/$2	" "$table" | while IFS='	' read -r _ suffix words attributes; do
 		name=mm.$2
 		[ "$suffix" = - ] || name=$name.$suffix
-		[ "$words" = no ] || entry "$name" "$1" "$2" "$words" "${attributes:--}"
+		[ "$words" = no ] || entry "$name" "$2" "$words" "${attributes:--}" "tools/testing/selftests/$1/$2.c"
 	done
 }
 
@@ -70,7 +70,7 @@ list()
 as_new()
 {
 	[ -e "$out/.made" ] && [ -z "$(cd "$selftests" && find mm memfd mincore proc kselftest.h kselftest_harness.h lib.mk "$uapi/.sum" \
-		"$OLDPWD/upstream/build.sh" "$OLDPWD/$table" "$OLDPWD/list.sh" "$guest/base.cpio" -newer "$out/.made" ! -name 'local_config.*' 2>/dev/null | head -n 1)" ]
+		"$OLDPWD/upstream/build.sh" "$OLDPWD/$table" "$OLDPWD/upstream/kunit.c" "$OLDPWD/list.sh" "$guest/base.cpio" -newer "$out/.made" ! -name 'local_config.*' 2>/dev/null | head -n 1)" ]
 }
 
 # give_known: the list as it is now.
@@ -108,6 +108,12 @@ for dir in mm memfd mincore proc; do
 		list "$dir" "$p" >> "$out/tests.list.tmp"
 	done < "$out/$dir.programs"
 done
+# KUnit, which is in the kernel already: a program that has a suite run and says what it said.
+gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static -s -o "$out/bin/mm.kunit" upstream/kunit.c
+./mkcpio.sh tests "$out/cpio/mm.kunit.cpio" "$out/bin/mm.kunit"
+sed -n 's/^kunit\///p' "$table" | while IFS='	' read -r suite _ _ attributes; do
+	entry "mm.kunit.$suite" kunit "$suite" "$attributes" "KUnit's suite $suite"
+done >> "$out/tests.list.tmp"
 while read -r p; do
 	why=$(grep -m1 -E "^${p##*/}\.c:.*error:|$p|/${p##*/}\]" "$out/${p%%/*}.log" || true)
 	echo "  NOTE    $p does not build: ${why:-see $out/${p%%/*}.log}"
