@@ -39,7 +39,7 @@ mistakes_are_noticed()
 		for test in $tests; do
 			how=$(jq -r --arg n "$test" '.tests[] | select(.name == $n) | .status' "$run/results.json")
 			case $how in
-			FAIL | CRASH) ;;
+			FAIL | CRASH | TIMEOUT) ;;
 			*) echo "$patch: $test: ${how:-not run}"; missed=1 ;;
 			esac
 		done

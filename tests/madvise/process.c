@@ -218,4 +218,35 @@ TEST(errors)
 	mm_tree_end(t);
 }
 
+/* In a child without any capability. */
+static int advise_self(void *arg)
+{
+	const int advice[] = { MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED, MADV_DONTNEED, MADV_POPULATE_WRITE };
+	struct iovec iov = { .iov_base = region, .iov_len = LEN };
+	int pidfd;
+
+	if (setuid(1000))
+		return 255;
+	pidfd = syscall(__NR_pidfd_open, getpid(), 0);
+	for (int i = 0; i < sizeof(advice) / sizeof(*advice); i++)
+		if (advise(pidfd, &iov, 1, advice[i]) != LEN)
+			return 1 + i;
+	return mm_check_byte(region, LEN, 0) != -1 ? 250 : 0;
+}
+
+/* what a process may ask of its own memory by madvise() it may by this, too: no capability is needed */
+TEST(own_memory)
+{
+	int pidfd = syscall(__NR_pidfd_open, getpid(), 0);
+
+	ASSERT_LE(0, pidfd);
+	NEED(need_advice(pidfd, MADV_DONTNEED));
+	region = mm_map_aligned(LEN, PAGE);
+	ASSERT_NE(NULL, region);
+	mm_fill(region, LEN, SEED);
+	EXPECT_EQ(0, mm_in_child(advise_self, NULL));
+	EXPECT_EQ(-1, mm_check(region, LEN, SEED));
+	close(pidfd);
+}
+
 TEST_HARNESS_MAIN

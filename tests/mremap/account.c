@@ -68,4 +68,31 @@ TEST_F(account, charge)
 	EXPECT_EQ(self->vm_size - (long)(LEN / KB), mm_status(0, "VmSize"));
 }
 
+/* a mapping that begins at 0 is charged for like any other when a part of it has moved away, and what is left is given back */
+TEST(at_zero)
+{
+	char text[32], *p, *to = mm_reserve(LEN, PAGE);
+	long min = mm_read_long("/proc/sys/vm/mmap_min_addr"), committed;
+
+	ASSERT_NE(NULL, to);
+	ASSERT_EQ(0, munmap(to, LEN));
+	ASSERT_EQ(0, mm_write_file("/proc/sys/vm/mmap_min_addr", "0"));
+	for (int where = 0; where < 3; where++) {
+		committed = mm_meminfo("Committed_AS");
+		p = mmap(NULL, 3 * LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		ASSERT_EQ(NULL, p);
+		EXPECT_EQ(committed + (long)(3 * LEN / KB), mm_meminfo("Committed_AS"));
+		ASSERT_EQ(to, mremap(p + where * LEN, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, to));
+		EXPECT_EQ(committed + (long)(3 * LEN / KB), mm_meminfo("Committed_AS"));
+		for (int i = 0; i < 3; i++)
+			EXPECT_EQ(i != where, mm_vmflag(0, p + i * LEN, "ac"));
+		ASSERT_EQ(0, munmap(to, LEN));
+		EXPECT_EQ(committed + (long)(2 * LEN / KB), mm_meminfo("Committed_AS"));
+		ASSERT_EQ(0, munmap(p, 3 * LEN));
+		EXPECT_EQ(committed, mm_meminfo("Committed_AS")) TH_LOG("part %d", where);
+	}
+	snprintf(text, sizeof(text), "%ld", min);
+	mm_write_file("/proc/sys/vm/mmap_min_addr", text);
+}
+
 TEST_HARNESS_MAIN

@@ -250,4 +250,31 @@ TEST(shmem_stays_dirty)
 	close(fd);
 }
 
+/* rights that are taken away and given back leave a clean page clean: its next write faults, is noticed, and reaches the disk */
+TEST_F(mkclean, mprotected)
+{
+	ASSERT_EQ(0, msync(region, LEN, MS_SYNC));
+	ASSERT_EQ(0, mprotect(region, LEN, PROT_READ));
+	ASSERT_EQ(0, mprotect(region, LEN, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(0, read_pages(NULL));
+	EXPECT_EQ(0, dirty_kb(0));
+	EXPECT_FALSE(mm_kpf(mm_pfn(0, region), KPF_DIRTY));
+	EXPECT_EQ(PAGES, write_pages(NULL));
+	EXPECT_TRUE(mm_kpf(mm_pfn(0, region), KPF_DIRTY));
+	mm_fill(region, LEN, SEED + 1);
+	EXPECT_EQ(LEN / KB, dirty_kb(0));
+	ASSERT_EQ(0, fsync(self->fd));
+	EXPECT_EQ(PAGES, right_on_disk(self->fd, SEED + 1));
+	/* Those that are dirty may be written at once. */
+	write_pages(NULL);
+	ASSERT_EQ(0, mprotect(region, LEN, PROT_NONE));
+	ASSERT_EQ(0, mprotect(region, LEN, PROT_READ | PROT_WRITE));
+	mm_fill(region, LEN, SEED + 2);
+	ASSERT_EQ(0, mprotect(region, LEN, PROT_READ));
+	ASSERT_EQ(0, msync(region, LEN, MS_SYNC));
+	EXPECT_EQ(PAGES, right_on_disk(self->fd, SEED + 2));
+	ASSERT_EQ(0, mprotect(region, LEN, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(PAGES, write_pages(NULL));
+}
+
 TEST_HARNESS_MAIN

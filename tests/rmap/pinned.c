@@ -2,6 +2,7 @@
 /* A pinned page that has a copy in the swap cache: only folio_try_share_anon_rmap_pte() keeps it from being unmapped. */
 #include <errno.h>
 #include <linux/kernel-page-flags.h>
+#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "mm.h"
@@ -71,6 +72,41 @@ TEST_F(pinned, migrate)
 	EXPECT_EQ(0, madvise(self->p, PAGE, MADV_SOFT_OFFLINE));
 	EXPECT_NE(self->was[0], mm_pfn(0, self->p));
 	EXPECT_EQ(-1, mm_check(self->p, N * PAGE, SEED));
+}
+
+/* a pin for long, to write, of a file that has to know of writes is refused: EFAULT; to read, or of memory, it is granted */
+TEST(of_files)
+{
+	static const char *const dirs[] = { "/mnt", "/tmp", "" };
+
+	NEED(mm_need_gup_test());
+	NEED(mm_need_pin());
+	NEED(access("/dev/ubdb", F_OK) ? "ext4 on /dev/ubdb" : NULL);
+	for (int i = 0; i < 2 * sizeof(dirs) / sizeof(*dirs); i++) {
+		const char *dir = dirs[i / 2];
+		int fd = *dir ? mm_tmpfile(dir, N * PAGE) : mm_memfd(N * PAGE), flags = i % 2 ? MAP_PRIVATE : MAP_SHARED;
+		int want = !strcmp(dir, "/mnt") && flags == MAP_SHARED ? -EFAULT : 0, got;
+		char *p = mmap(NULL, N * PAGE, PROT_READ | PROT_WRITE, flags, fd, 0);
+		struct mm_pin pin;
+
+		ASSERT_NE(MAP_FAILED, p);
+		mm_fill(p, N * PAGE, SEED);
+		got = mm_pin_gup(&pin, p, N * PAGE);
+		EXPECT_EQ(want, got) TH_LOG("gup_test: %s, %s", dir, i % 2 ? "private" : "shared");
+		if (!got)
+			mm_unpin(&pin);
+		got = mm_pin_uring(&pin, p, N * PAGE);
+		EXPECT_EQ(want, got) TH_LOG("io_uring: %s, %s", dir, i % 2 ? "private" : "shared");
+		if (!got)
+			mm_unpin(&pin);
+		got = mm_pin_gup_read(&pin, p, N * PAGE);
+		EXPECT_EQ(0, got) TH_LOG("to read: %s, %s", dir, i % 2 ? "private" : "shared");
+		if (!got)
+			mm_unpin(&pin);
+		EXPECT_EQ(-1, mm_check(p, N * PAGE, SEED));
+		munmap(p, N * PAGE);
+		close(fd);
+	}
 }
 
 TEST_HARNESS_MAIN
