@@ -163,7 +163,7 @@ gdb_walks_page_tables()
 	says "pfn $(hex pfn)  PRESENT USER ACCESSED" "(pfn $(hex pfn))" \
 	     "swap entry, device $(value swap_type) offset $(hex swap_offset)" "not mapped" "host: process"
 	says "of task $(value copy_pid) (kit.state)" "pfn $(hex copy_pfn)  PRESENT RW"
-	same "$(lines '^  (pgd|pud|pmd|pte) 0x')" 16 "levels of four walks"
+	same "$(lines '^  (pgd|pud|pmd|pte) 0x')" $((4 * $(sed -n 's/^CONFIG_PGTABLE_LEVELS=//p' "$OUT/.config"))) "levels of four walks"
 	# Bits of linux/kernel-page-flags.h against the names: uptodate 3, swapbacked 14.
 	flags=$(value kpageflags)
 	same "$(lines '  flags .* uptodate')" $(((flags >> 3 & 1) * 2)) uptodate
@@ -181,7 +181,7 @@ gdb_marks_disagreements()
 		'python gdb.execute("set *(long *)%d = %d" % (e.address, e.value + 0x1000))' 'mm-pgwalk 0x50000000' \
 		'python gdb.execute("set *(long *)%d = %d" % (e.address, e.value))' \
 		'python gdb.execute("set ((struct page *)%d)->_mapcount.counter = 8" % page.page_of(e.pfn))' 'mm-rmap 0x50000000' \
-		'python gdb.execute("set ((struct page *)%d)->__folio_index = 5" % page.page_of(e.pfn))' 'mm-rmap 0x50000000'
+		'python gdb.execute("set ((struct page *)%d)->%s = 5" % (page.page_of(e.pfn), page.index_field()))' 'mm-rmap 0x50000000'
 	says "!! the host maps pfn" "!! mapcount is 9, 5 page-table entries map it" "the reverse map does not look there"
 }
 

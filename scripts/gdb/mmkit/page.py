@@ -150,8 +150,13 @@ def describe_mapping(head):
     return "%#x" % mapping
 
 
+def index_field():
+    """The member of struct page with its place in the mapping; renamed in 6.15."""
+    return "__folio_index" if k.has("page", "__folio_index") else "index"
+
+
 def index_of(head):
-    return k.get("page", head, "__folio_index")
+    return k.get("page", head, index_field())
 
 
 def from_argument(argv):

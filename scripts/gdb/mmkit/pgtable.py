@@ -4,6 +4,8 @@ import os
 import re
 import struct
 
+import gdb
+
 from mmkit import kernel as k
 from mmkit import page
 from mmkit import vma
@@ -11,10 +13,20 @@ from mmkit import vma
 PRESENT, NEEDSYNC, PROTNONE, RW, USER, ACCESSED, DIRTY, SWP_EXCLUSIVE = 1, 2, 0x10, 0x20, 0x40, 0x80, 0x100, 0x400
 NAMES = ((PRESENT, "PRESENT"), (NEEDSYNC, "NEEDSYNC"), (PROTNONE, "PROTNONE"), (RW, "RW"), (USER, "USER"),
          (ACCESSED, "ACCESSED"), (DIRTY, "DIRTY"))
-LEVELS = (("pgd", 39), ("pud", 30), ("pmd", 21), ("pte", 12))
+FOUR_LEVELS = (("pgd", 39), ("pud", 30), ("pmd", 21), ("pte", 12))
+THREE_LEVELS = (("pgd", 30), ("pmd", 21), ("pte", 12))	# arch/um before 6.13: include/asm-generic/pgtable-nopud.h
 MARKERS = ((1, "uffd-wp"), (2, "poisoned"), (4, "guard"))
 
 _swap_types = {}
+_levels = []
+
+
+def table_levels():
+    """(name, shift) of each level of page tables, from the top; a folded pud_t holds what is above it."""
+    if not _levels:
+        folded = gdb.lookup_type("pud_t").strip_typedefs().fields()[0].name != "pud"
+        _levels.extend(THREE_LEVELS if folded else FOUR_LEVELS)
+    return _levels
 
 
 def swap_type_names():
@@ -70,7 +82,7 @@ def virt(phys):
 def levels(mm, address):
     """(name, address of the entry, value) of each level, as far as there are tables."""
     table = k.get("mm_struct", mm, "pgd")
-    for name, shift in LEVELS:
+    for name, shift in table_levels():
         at = table + 8 * (address >> shift & 511)
         value = k.u64(at)
         yield name, at, value
@@ -92,19 +104,20 @@ def tables(mm):
     """(first address, PTE table as 512 numbers) of every PTE table of an mm."""
     def below(table, level, base):
         entries = struct.unpack("<512Q", k.read(table, 4096))
-        if level == 3:
+        if shifts[level] == k.PAGE_SHIFT:
             yield base, entries
             return
         for i, value in enumerate(entries):
             if value & PRESENT:
-                yield from below(virt(value & k.PAGE_MASK), level + 1, base | i << LEVELS[level][1])
+                yield from below(virt(value & k.PAGE_MASK), level + 1, base | i << shifts[level])
 
     # Only the user half of the top level: the guest's user space ends at task_size.
+    shifts = [shift for _, shift in table_levels()]
     top = k.get("mm_struct", mm, "pgd")
-    last = (k.get("mm_struct", mm, "task_size") - 1) >> 39
+    last = (k.get("mm_struct", mm, "task_size") - 1) >> shifts[0]
     for i, value in enumerate(k.words(top, min(last, 511) + 1)):
         if value & PRESENT:
-            yield from below(virt(value & k.PAGE_MASK), 1, i << 39)
+            yield from below(virt(value & k.PAGE_MASK), 1, i << shifts[0])
 
 
 # ---- the host's side ----
