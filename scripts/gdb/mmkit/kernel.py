@@ -126,6 +126,11 @@ def has(name, path):
         return False
 
 
+def member(name, *paths):
+    """Of the names that a member of structure @name has had, newest first, the one of this kernel."""
+    return next((path for path in paths if has(name, path)), paths[0])
+
+
 def symbol(name):
     """Address of a variable of the kernel."""
     try:

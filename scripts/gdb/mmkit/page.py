@@ -63,7 +63,7 @@ def is_page(address):
 
 def head_of(page):
     """compound_head() of a kernel without the vmemmap optimisation (UML has none)."""
-    info = k.get("page", page, "compound_info")
+    info = k.get("page", page, k.member("page", "compound_info", "compound_head"))
     return info - 1 if info & 1 else page
 
 
@@ -152,7 +152,7 @@ def describe_mapping(head):
 
 def index_field():
     """The member of struct page with its place in the mapping; renamed in 6.15."""
-    return "__folio_index" if k.has("page", "__folio_index") else "index"
+    return k.member("page", "__folio_index", "index")
 
 
 def index_of(head):
