@@ -360,7 +360,7 @@ static void record_known(struct run *r)
 		nr++;
 		if (len && *row != '#') {
 			if (sscanf(row, "%m[^\t]\t%m[^\t]\t%m[^\t]\t%m[^\t]\t%m[^\n]", &name, &how, &kernels, &profiles, &reason) != 5 ||
-			    (strcmp(how, "fail") && strcmp(how, "skip") && strcmp(how, "timeout")))
+			    (strcmp(how, "fail") && strcmp(how, "skip") && strcmp(how, "timeout") && strcmp(how, "report")))
 				die(EX_USAGE, "see the first lines of tests/upstream/KNOWN", xasprintf("%s:%d: %s", path, nr, row),
 				    "malformed line in the list of what is known to fail");
 			if (listed(profiles, profile))

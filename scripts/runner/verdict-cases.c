@@ -106,7 +106,7 @@ void known_add(struct verdict *v, const char *row)
 
 	if (sscanf(row, "%m[^\t]\t%15[^\t]\t%m[^\t]\t%m[^\n]", &k.name, how, &k.kernels, &k.reason) != 4)
 		return;
-	k.how = !strcmp(how, "skip") ? ST_SKIP : !strcmp(how, "timeout") ? ST_TIMEOUT : ST_FAIL;
+	k.how = !strcmp(how, "skip") ? ST_SKIP : !strcmp(how, "timeout") ? ST_TIMEOUT : !strcmp(how, "report") ? ST_REPORT : ST_FAIL;
 	v->known = grow(v->known, v->n_known, sizeof(*v->known));
 	v->known[v->n_known++] = k;
 }
@@ -134,7 +134,10 @@ static const struct known *find(const struct verdict *v, const char *name, enum 
 	return NULL;
 }
 
-/* The outcome @o of the test @name, held against what is known. A report is a report, whoever knows it, and so is a guest's silence. */
+/*
+ * The outcome @o of the test @name, held against what is known. A report is known only if the row names it in the report's own words;
+ * a guest's silence never is.
+ */
 static void judge(const struct verdict *v, const char *name, struct outcome *o)
 {
 	const struct known *k = find(v, name, o->status), *fails;
@@ -153,10 +156,16 @@ static void judge(const struct verdict *v, const char *name, struct outcome *o)
 		if (k && o->said)
 			outcome_set(o, ST_KNOWN, k->reason);
 		return;
+	case ST_REPORT:
+		if (k && o->said && o->reason && strstr(k->reason, o->reason))
+			outcome_set(o, ST_KNOWN, k->reason);
+		return;
 	case ST_PASS:
 		fails = find(v, name, ST_FAIL);
 		if (!fails)
 			fails = find(v, name, ST_TIMEOUT);
+		if (!fails)
+			fails = find(v, name, ST_REPORT);
 		if (!fails)
 			return;
 		reason = xasprintf("known to fail: %s", fails->reason);
@@ -280,9 +289,10 @@ void cases_take(struct verdict *v, int i)
 	char *log;
 	size_t len;
 
-	if (!t->upstream || t->now.status == ST_REPORT)
+	if (!t->upstream)
 		return;
-	if (*t->harness != FOREIGN[0]) {
+	/* What a program said beside a report is not looked at. */
+	if (*t->harness != FOREIGN[0] || t->now.status == ST_REPORT) {
 		judge(v, t->name, &t->now);
 		return;
 	}
