@@ -389,6 +389,14 @@ test_headers()
 	says_not "CC      tests/mremap/move.c"
 	expect 0 make -n -C tests TREE="$TOP/build/trees/default" OUT="$CHECK/guest" -W lib/mm.h "$CHECK/guest/bin/mremap.move"
 	says "CC      tests/mremap/move.c" "CC      tests/lib/"
+	# By whichever path the directory is reached.
+	ln -s guest "$CHECK/same"
+	expect 0 make -n -C tests TREE="$TOP/build/trees/default" OUT="$CHECK/same" -W lib/mm.h "$CHECK/same/bin/mremap.move"
+	says "CC      tests/mremap/move.c"
+	make -s -C scripts OUT="$CHECK/host" "$CHECK/host/mmuml-fresh"
+	ln -s host "$CHECK/too"
+	expect 0 make -n -C scripts OUT="$CHECK/too" -W lib/kit.h "$CHECK/too/mmuml-fresh"
+	says "CC      scripts/lib/buf.c"
 }
 
 make_one()
