@@ -51,7 +51,11 @@ list()
 	if grep -q "^$1/$2	-	no	" "$table"; then
 		return
 	fi
-	if grep -q '^TEST_HARNESS_MAIN' "$selftests/$1/$2.c" && [ -e "$out/bin/mm.$2" ]; then
+	if [ ! -e "$out/bin/mm.$2" ]; then
+		entry "mm.$2" absent "does not build" - "tools/testing/selftests/$1/$2.c"
+		return
+	fi
+	if grep -q '^TEST_HARNESS_MAIN' "$selftests/$1/$2.c"; then
 		UPSTREAM=$1/$2.c ./list.sh "$out/bin/mm.$2"
 		return
 	fi
@@ -70,7 +74,7 @@ list()
 as_new()
 {
 	[ -e "$out/.made" ] && [ -z "$(cd "$selftests" && find mm memfd mincore proc kselftest.h kselftest_harness.h lib.mk "$uapi/.sum" \
-		"$OLDPWD/upstream/build.sh" "$OLDPWD/$table" "$OLDPWD/upstream/kunit.c" "$OLDPWD/list.sh" "$guest/base.cpio" -newer "$out/.made" ! -name 'local_config.*' 2>/dev/null | head -n 1)" ]
+		"$OLDPWD/upstream/build.sh" "$OLDPWD/$table" "$OLDPWD/upstream/kunit.c" "$OLDPWD/upstream/absent.c" "$OLDPWD/list.sh" "$guest/base.cpio" -newer "$out/.made" ! -name 'local_config.*' 2>/dev/null | head -n 1)" ]
 }
 
 # give_known: the list as it is now.
@@ -108,9 +112,11 @@ for dir in mm memfd mincore proc; do
 		list "$dir" "$p" >> "$out/tests.list.tmp"
 	done < "$out/$dir.programs"
 done
-# KUnit, which is in the kernel already: a program that has a suite run and says what it said.
-gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static -s -o "$out/bin/mm.kunit" upstream/kunit.c
-./mkcpio.sh tests "$out/cpio/mm.kunit.cpio" "$out/bin/mm.kunit"
+# Of the kit: one that has KUnit, which is in the kernel already, run a suite, and one that says why another is not there.
+for p in kunit absent; do
+	gcc -std=gnu11 -O2 -Wall -Wextra -static -s -o "$out/bin/mm.$p" upstream/$p.c
+	./mkcpio.sh tests "$out/cpio/mm.$p.cpio" "$out/bin/mm.$p"
+done
 sed -n 's/^kunit\///p' "$table" | while IFS='	' read -r suite _ _ attributes; do
 	entry "mm.kunit.$suite" kunit "$suite" "$attributes" "KUnit's suite $suite"
 done >> "$out/tests.list.tmp"
