@@ -414,7 +414,7 @@ gdb_completes()
 protocol_is_read_alike()
 {
 	echo '#include "scripts/lib/protocol.h"' | gcc -E -dM -x c -I. - |
-		sed -nE 's/^#define ((EX|MARK|SAY|PLAN|ARMED|LIST)_[A-Z_]+) (.*)/\1 \3/p' | tr -d '"' | sort > "$CHECK/by-c"
+		sed -nE 's/^#define ((EX|MARK|SAY|PLAN|ARMED|LIST|UPSTREAM)_[A-Z_]+) (.*)/\1 \3/p' | tr -d '"' | sort > "$CHECK/by-c"
 	gdb -nx -batch -ex 'python import sys; sys.path.insert(0, "scripts/gdb")' -ex 'python from mmkit import protocol' \
 	    -ex 'python print("\n".join("%s %s" % v for v in vars(protocol).items() if "_" in v[0] and v[0].isupper()))' |
 		sort > "$CHECK/by-gdb"

@@ -37,6 +37,12 @@ learned_of()
 	sed -n 's/^[0-9.]* test 0 //p' "$1" | awk -F '\\\\t' -v OFS='\t' '$6 > 0 { print $1, $6 }'
 }
 
+# known_of RECORD: the rows of tests/upstream/KNOWN that held in it, of any profile.
+known_of()
+{
+	setting "$1" known | awk -F '\\\\t' -v OFS='\t' '{ print $1, $2, $3, "*", $4 }'
+}
+
 setting()
 {
 	sed -n "s/^[0-9.]* set 0 $2 //p" "$1"
@@ -53,6 +59,7 @@ plays_alike()
 {
 	record=$TOP/$STREAMS/$1/record
 	tests_of "$record" | a_played_guest
+	known_of "$record" > "$CHECK/guest/KNOWN"
 	mkdir -p "$CHECK/run/out/history"
 	learned_of "$record" > "$CHECK/run/out/history/unknown.none"
 	set -- "$1" --jobs 1 --limit "$(setting "$record" test-limit)" --scale "$(setting "$record" scale)" --repeat "$(setting "$record" repeat)"
