@@ -80,7 +80,8 @@ static void next_commands(const struct show *s, const struct test *t)
 
 	if (!s->opt)
 		return;
-	words = manifest_words(s->opt, t);
+	/* A case that a program said is come to by its program. */
+	words = manifest_words(s->opt, t->of < 0 ? t : &s->v->plan.tests[t->of]);
 	printf("          rerun: make %s %s\n", s->opt->tool->verb, words);
 	if (s->opt->tool->exec == NULL && !s->opt->tool->words)
 		printf("          gdb:   make gdb %s\n", words);
