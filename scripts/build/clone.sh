@@ -38,6 +38,5 @@ clone()
 # Nobody builds in the one that is copied; and whoever waited for another copy finds it made.
 before=$(stat -c %i "$to/$name" 2>/dev/null || true)
 [ -d "$from/$name" ] || exit 0
-exec 8>"$BUILD/$(lock_of "$from/$name").lock"
-flock 8
+take_lock 8 "$(lock_of "$from/$name")"
 one_at_a_time "$(lock_of "$to/$name")" clone

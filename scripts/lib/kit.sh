@@ -108,18 +108,24 @@ scratch()
 	mktemp -d "$BUILD/$1.$$.XXXXXX"
 }
 
+# take_lock FD NAME: hold build/NAME.lock until this shell ends; said, if somebody else has it.
+take_lock()
+{
+	lock=$BUILD/$2.lock
+	mkdir -p "$BUILD"
+	eval "exec $1>\"\$lock\""
+	if ! flock -n "$1"; then
+		say WAIT "another mmuml holds $lock"
+		flock "$1"
+	fi
+}
+
 # one_at_a_time NAME CMD...: run CMD holding build/NAME.lock, so that two makes do not collide.
 #   What is made in a tree: NAME is its lock_of DIR.
 one_at_a_time()
 {
-	lock=$BUILD/$1.lock
+	take_lock 9 "$1"
 	shift
-	mkdir -p "$BUILD"
-	exec 9>"$lock"
-	if ! flock -n 9; then
-		say WAIT "another mmuml holds $lock"
-		flock 9
-	fi
 	"$@"
 }
 

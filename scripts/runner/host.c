@@ -248,6 +248,12 @@ static int check_all(long mem_mb, bool traced, struct problem *found, bool table
 	return n;
 }
 
+static void say_problems(const struct problem *p, int n)
+{
+	for (int i = 0; i < n; i++)
+		fprintf(stderr, "mmuml: error: %s\n  because: %s\n  try:     %s\n", p[i].what, p[i].because, p[i].advice);
+}
+
 int host_report(long mem_mb)
 {
 	struct problem p[5];
@@ -255,15 +261,13 @@ int host_report(long mem_mb)
 
 	show_limits(mem_mb);
 	fflush(stdout);
-	for (int i = 0; i < n; i++)
-		fprintf(stderr, "mmuml: error: %s\n  because: %s\n  try:     %s\n", p[i].what, p[i].because, p[i].advice);
+	say_problems(p, n);
 	return n;
 }
 
 static void exit_for(const struct problem *p, int n)
 {
-	for (int i = 0; i < n; i++)
-		fprintf(stderr, "mmuml: error: %s\n  because: %s\n  try:     %s\n", p[i].what, p[i].because, p[i].advice);
+	say_problems(p, n);
 	if (n)
 		exit(EX_HOST);
 }

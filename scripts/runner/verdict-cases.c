@@ -140,7 +140,7 @@ static const struct known *find(const struct verdict *v, const char *name, enum 
  */
 static void judge(const struct verdict *v, const char *name, struct outcome *o)
 {
-	const struct known *k = find(v, name, o->status), *fails;
+	const struct known *k = find(v, name, o->status), *fails = NULL;
 	char *reason;
 
 	switch (o->status) {
@@ -161,11 +161,8 @@ static void judge(const struct verdict *v, const char *name, struct outcome *o)
 			outcome_set(o, ST_KNOWN, k->reason);
 		return;
 	case ST_PASS:
-		fails = find(v, name, ST_FAIL);
-		if (!fails)
-			fails = find(v, name, ST_TIMEOUT);
-		if (!fails)
-			fails = find(v, name, ST_REPORT);
+		for (enum status s = ST_FAIL; s <= ST_REPORT && !fails; s++)
+			fails = find(v, name, s);
 		if (!fails)
 			return;
 		reason = xasprintf("known to fail: %s", fails->reason);
@@ -190,7 +187,6 @@ static int case_of(struct verdict *v, int parent, const char *name)
 	t.name = xasprintf("%s", name);
 	t.program = v->plan.tests[parent].program;
 	t.harness = t.attributes = t.purpose = "-";
-	t.upstream = true;
 	v->plan.tests = grow(v->plan.tests, v->plan.n, sizeof(t));
 	v->plan.tests[v->plan.n] = t;
 	return v->plan.n++;
@@ -250,6 +246,7 @@ static const char *last_word(const char *log, const char *word, size_t *len)
 static void judge_program(struct verdict *v, struct test *t, const struct counted *n)
 {
 	struct outcome *o = &t->now;
+	enum status status = o->status;
 	const char *word = NULL;
 	char *reason = NULL;
 	size_t len = 0;
@@ -262,17 +259,17 @@ static void judge_program(struct verdict *v, struct test *t, const struct counte
 		reason = xasprintf("%d of its %d cases", n->failed, n->all);
 	} else if (o->status == ST_FAIL && n->known && o->reason && !strcmp(o->reason, "exit 1")) {
 		reason = xasprintf("%d of its %d cases, as known", n->known, n->all);
-		outcome_set(o, ST_KNOWN, reason);
+		status = ST_KNOWN;
 	} else if (o->status == ST_FAIL) {
 		word = last_word(o->log.s, "Bail out! ", &len);
 	} else if (o->status == ST_PASS && n->failed) {
 		reason = xasprintf("exit 0 with %d of its %d cases not ok", n->failed, n->all);
-		outcome_set(o, ST_FAIL, reason);
+		status = ST_FAIL;
 	}
 	if (word && !reason)
 		reason = text_dup(word, len);
 	if (reason)
-		outcome_set(o, o->status, reason);
+		outcome_set(o, status, reason);
 	free(reason);
 	/* If it has no more to say than its cases, they have been judged for it. */
 	if (!n->failed && !(o->status == ST_SKIP && n->all && n->skipped == n->all))
@@ -286,7 +283,6 @@ void cases_take(struct verdict *v, int i)
 	struct counted n = { 0 };
 	struct buf names = { 0 };
 	struct tap tap;
-	char *log;
 	size_t len;
 
 	if (!t->upstream)
@@ -296,8 +292,7 @@ void cases_take(struct verdict *v, int i)
 		judge(v, t->name, &t->now);
 		return;
 	}
-	log = xasprintf("%s", t->now.log.s ? t->now.log.s : "");
-	text = log;
+	text = t->now.log.s;
 	while (text_line(&text, &line, &len)) {
 		char *copy = text_dup(line, len);
 
@@ -309,5 +304,4 @@ void cases_take(struct verdict *v, int i)
 	}
 	judge_program(v, verdict_test(v, i), &n);
 	buf_free(&names);
-	free(log);
 }

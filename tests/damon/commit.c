@@ -5,7 +5,6 @@
  */
 #include "kselftest_harness.h"
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 #include "damon.h"
 
@@ -16,29 +15,6 @@
 #define PATIENCE	1000		/* polls of 2 ms or more */
 
 static char *region;
-
-static int compare(const void *a, const void *b)
-{
-	uint64_t x = *(uint64_t *)a, y = *(uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* One region for each frame, in rising order. */
-static int watch_frames(void)
-{
-	uint64_t pfns[PAGES];
-	int err;
-
-	err = mm_pfns(0, region, pfns, PAGES);
-	qsort(pfns, PAGES, sizeof(*pfns), compare);
-	err = err ?: put(CONTEXT "operations", "paddr");
-	err = err ?: put(CONTEXT "targets/nr_targets", "1");
-	err = err ?: put(CONTEXT "targets/0/regions/nr_regions", "%d", PAGES);
-	for (int i = 0; i < PAGES && !err; i++)
-		err = put_region(i, pfns[i] * PAGE, (pfns[i] + 1) * PAGE);
-	return err;
-}
 
 static int intervals(unsigned int us)
 {
@@ -70,7 +46,8 @@ FIXTURE_SETUP(commit)
 	mm_lru_drain();
 	ASSERT_EQ(0, put("nr_kdamonds", "1"));
 	ASSERT_EQ(0, put("0/contexts/nr_contexts", "1"));
-	ASSERT_EQ(0, watch_frames());
+	ASSERT_EQ(0, put(CONTEXT "targets/nr_targets", "1"));
+	ASSERT_EQ(0, put_frames(region, PAGES));
 	ASSERT_EQ(0, put(CONTEXT "schemes/nr_schemes", "1"));
 	ASSERT_EQ(0, put(SCHEME "action", "pageout"));
 	ASSERT_EQ(0, put(SCHEME "access_pattern/sz/max", "%lu", PUD_SIZE));

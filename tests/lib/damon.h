@@ -4,6 +4,7 @@
 #define MMUML_TESTS_DAMON_H
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -41,6 +42,28 @@ static inline int put_region(int i, uint64_t start, uint64_t end)
 	err = put(file, "%llu", (unsigned long long)start);
 	snprintf(file, sizeof(file), CONTEXT "targets/0/regions/%d/end", i);
 	return err ?: put(file, "%llu", (unsigned long long)end);
+}
+
+static inline int by_frame(const void *a, const void *b)
+{
+	uint64_t x = *(uint64_t *)a, y = *(uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Watch the frames of @n pages at @p, a region each, in rising order: no two pages are ever sampled for each other. */
+static inline int put_frames(char *p, int n)
+{
+	uint64_t pfns[n];
+	int err;
+
+	err = mm_pfns(0, p, pfns, n);
+	qsort(pfns, n, sizeof(*pfns), by_frame);
+	err = err ?: put(CONTEXT "operations", "paddr");
+	err = err ?: put(CONTEXT "targets/0/regions/nr_regions", "%d", n);
+	for (int i = 0; i < n && !err; i++)
+		err = put_region(i, pfns[i] * PAGE, (pfns[i] + 1) * PAGE);
+	return err;
 }
 
 static inline bool is_on(void)

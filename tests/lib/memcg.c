@@ -82,6 +82,18 @@ long mm_cgroup_read(const struct mm_cgroup *cg, const char *file)
 	return strncmp(text, "max", 3) ? mm_read_long(path) : -ERANGE;
 }
 
+void mm_cgroup_stir(const struct mm_cgroup *cg)
+{
+	const size_t len = 512 * PAGE;
+	char *p = mm_reserve(len, PAGE);
+
+	mm_cgroup_enter(cg);
+	if (!mprotect(p, len, PROT_READ | PROT_WRITE))
+		madvise(p, len, MADV_POPULATE_WRITE);
+	munmap(p, len);
+	mm_cgroup_leave();
+}
+
 long mm_cgroup_stat(const struct mm_cgroup *cg, const char *name)
 {
 	char path[160], line[128], key[64];

@@ -219,6 +219,11 @@ int mm_cgroup_remove(struct mm_cgroup *cg);
 int mm_cgroup_write(const struct mm_cgroup *cg, const char *file, const char *text);
 long mm_cgroup_read(const struct mm_cgroup *cg, const char *file); /* the number in it; -ERANGE for "max" */
 long mm_cgroup_stat(const struct mm_cgroup *cg, const char *name);	/* a line of memory.stat */
+/*
+ * Events of the group, so many that memory.stat has to look at what CPUs have counted: it would pass over less than some hundred
+ * (mm/memcontrol.c, memcg_vmstats_needs_flush()). The caller is back in the root group then.
+ */
+void mm_cgroup_stir(const struct mm_cgroup *cg);
 int mm_cgroup_reclaim(const struct mm_cgroup *cg, size_t bytes);	/* 0, or -EAGAIN if it fell short */
 /* The same of what goes to swap only: swappiness=max, or the most that this kernel takes. */
 int mm_cgroup_reclaim_anon(const struct mm_cgroup *cg, size_t bytes);

@@ -110,20 +110,6 @@ FIXTURE_VARIANT_ADD(counted, tables) {
 	.make = tables, .len = PAGES * PMD_SIZE, .up = { { "PageTables", "pagetables", "VmPTE" } },
 };
 
-/* More events of the group than it takes to have memory.stat brought up to date. */
-static void stir(const FIXTURE_DATA(counted) *self)
-{
-	const size_t len = 512 * PAGE;
-	char *p = mm_reserve(len, PAGE);
-
-	mm_cgroup_enter(&self->cg);
-	if (!mprotect(p, len, PROT_READ | PROT_WRITE))
-		madvise(p, len, MADV_POPULATE_WRITE);
-	munmap(p, len);
-	mm_cgroup_leave();
-	mm_lru_drain();
-}
-
 static long look(const FIXTURE_DATA(counted) *self, const struct counters *c, int which)
 {
 	switch (which) {
@@ -158,7 +144,8 @@ TEST_F(counted, once)
 {
 	long was[4][3], is[4][3], after;
 
-	stir(self);
+	mm_cgroup_stir(&self->cg);
+	mm_lru_drain();
 	for (int i = 0; i < 4; i++)
 		for (int j = 0; j < 3; j++)
 			was[i][j] = look(self, &variant->up[i], j);
@@ -166,7 +153,8 @@ TEST_F(counted, once)
 	self->p = variant->make(self);
 	ASSERT_EQ(0, mm_cgroup_leave());
 	ASSERT_NE(NULL, self->p);
-	stir(self);
+	mm_cgroup_stir(&self->cg);
+	mm_lru_drain();
 	for (int i = 0; i < 4; i++)
 		for (int j = 0; j < 3; j++)
 			is[i][j] = look(self, &variant->up[i], j);
@@ -176,7 +164,8 @@ TEST_F(counted, once)
 		ASSERT_EQ(0, ftruncate(self->fd, 0));
 	/* Page tables are freed when nobody can walk them any more. */
 	mm_settle();
-	stir(self);
+	mm_cgroup_stir(&self->cg);
+	mm_lru_drain();
 	for (int i = 0; i < 4; i++) {
 		const struct counters *c = &variant->up[i];
 		const char *const names[] = { c->meminfo, c->group, c->process };

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* DAMON: it finds accesses through the reverse map, and its scheme "pageout" really swaps pages out. */
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -15,28 +14,6 @@
 
 /* The pages under test, where the processes of a tree find them. */
 static char *region;
-
-static int compare(const void *a, const void *b)
-{
-	uint64_t x = *(uint64_t *)a, y = *(uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* One region a page frame, in rising order: no two pages are ever sampled for each other. */
-static int watch_frames(void)
-{
-	uint64_t pfns[PAGES];
-	int err;
-
-	err = mm_pfns(0, region, pfns, PAGES);
-	qsort(pfns, PAGES, sizeof(*pfns), compare);
-	err = err ?: put(CONTEXT "operations", "paddr");
-	err = err ?: put(CONTEXT "targets/0/regions/nr_regions", "%d", PAGES);
-	for (int i = 0; i < PAGES && !err; i++)
-		err = put_region(i, pfns[i] * PAGE, (pfns[i] + 1) * PAGE);
-	return err;
-}
 
 /* A fixed range of the address space of one process. */
 static int watch_range(pid_t pid)
@@ -134,7 +111,7 @@ TEST_F(damon, hot_stay)
 	int wrong = 0;
 
 	NEED(access(ADMIN SCHEME "stats/max_nr_snapshots", W_OK) ? "DAMON's max_nr_snapshots" : NULL);
-	ASSERT_EQ(0, watch_frames());
+	ASSERT_EQ(0, put_frames(region, PAGES));
 	ASSERT_EQ(0, mm_pfns(0, region, pfns, PAGES));
 	/* The hot pages have to be read once in this time, and that means a page fault for each. */
 	ASSERT_EQ(0, set_interval(500000));
@@ -164,7 +141,7 @@ TEST_F(damon, shared)
 	self->t = mm_tree_fork(2, 2, NULL, NULL);
 	ASSERT_NE(NULL, self->t);
 	ASSERT_EQ(NODES + 1, mm_kpagecount(mm_pfn(0, region)));
-	ASSERT_EQ(0, watch_frames());
+	ASSERT_EQ(0, put_frames(region, PAGES));
 	ASSERT_EQ(0, set_interval(10000));
 	ASSERT_EQ(0, put("0/state", "on"));
 	for (int i = 0; i < PATIENCE && mm_count_swapped(0, region, LEN) < PAGES; i++)
@@ -217,7 +194,7 @@ TEST_F(damon, group_filter)
 	mm_fill(region, LEN / 2, SEED);
 	ASSERT_EQ(0, mm_cgroup_leave());
 	mm_lru_drain();
-	ASSERT_EQ(0, watch_frames());
+	ASSERT_EQ(0, put_frames(region, PAGES));
 	ASSERT_EQ(0, put(SCHEME "ops_filters/nr_filters", "1"));
 	ASSERT_EQ(0, put(SCHEME "ops_filters/0/type", "memcg"));
 	ASSERT_EQ(0, put(SCHEME "ops_filters/0/memcg_path", "/damon"));

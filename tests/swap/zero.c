@@ -44,26 +44,10 @@ static bool zswap_is_on(void)
 	return mm_read_file(ZSWAP, text, sizeof(text)) > 0 && *text == 'Y';
 }
 
-/*
- * Events of the group, so many that memory.stat has to look at what CPUs have counted: it would pass over less than some hundred
- * (mm/memcontrol.c, memcg_vmstats_needs_flush()).
- */
-static void stir(const FIXTURE_DATA(counts) *self)
-{
-	const size_t len = 512 * PAGE;
-	char *p = mm_reserve(len, PAGE);
-
-	mm_cgroup_enter(&self->cg);
-	if (!mprotect(p, len, PROT_READ | PROT_WRITE))
-		madvise(p, len, MADV_POPULATE_WRITE);
-	munmap(p, len);
-	mm_cgroup_leave();
-}
-
 /* The counters as they are now; -ENOENT for those of zswap where there is none. */
 static void look(const FIXTURE_DATA(counts) *self, struct counts *c)
 {
-	stir(self);
+	mm_cgroup_stir(&self->cg);
 	for (int i = 0; i < 2 * WAYS; i++) {
 		c->all[i] = mm_vmstat(counters[i]);
 		c->group[i] = mm_cgroup_stat(&self->cg, counters[i]);

@@ -22,7 +22,7 @@ make_in()
 		KHDR_INCLUDES="-isystem $uapi" LDFLAGS=-static "$@"
 }
 
-# programs DIR: what is made there.
+# programs DIR: what is made there and run.
 # shellcheck disable=SC2016 # make expands it
 programs()
 {
@@ -31,7 +31,7 @@ programs()
 	*) make_in "$1" --eval='mmuml-list: ; @echo $(TEST_GEN_PROGS) $(TEST_GEN_FILES)' mmuml-list 2>/dev/null |
 		tr ' ' '\n' | sed 's|.*/||; /\.so$/d; /^$/d' | sort -u ;;
 	esac | while read -r p; do
-		[ ! -e "$selftests/$1/$p.c" ] || echo "$p"
+		[ ! -e "$selftests/$1/$p.c" ] || grep -q "^$1/$p	-	no	" "$table" || echo "$p"
 	done
 }
 
@@ -48,9 +48,6 @@ entry()
 # list DIR PROGRAM
 list()
 {
-	if grep -q "^$1/$2	-	no	" "$table"; then
-		return
-	fi
 	if [ ! -e "$out/bin/mm.$2" ]; then
 		entry "mm.$2" absent "does not build" - "tools/testing/selftests/$1/$2.c"
 		return
@@ -91,10 +88,9 @@ for package in libcap-dev libnuma-dev liburing-dev; do
 	(cd .. && scripts/doctor.sh --want $package)
 done
 echo "  MAKE    tools/testing/selftests: mm memfd mincore proc"
-mkdir -p "$out/bin" "$out/cpio"
 # Headers are in no makefile's list.
 rm -rf "${out:?}/obj" "${out:?}/bin" "$out/tests.list.tmp"
-mkdir -p "$out/bin"
+mkdir -p "$out/bin" "$out/cpio"
 : > "$out/failed"
 for dir in mm memfd mincore proc; do
 	[ -d "$selftests/$dir" ] || continue
