@@ -154,6 +154,8 @@ long mm_meminfo(const char *name);
  * 60 ms a call. Caches of whole tasks (task_struct, cred, pid, ...) also change when a kworker comes or goes.
  * -ENOENT without SLUB_DEBUG or such a cache. */
 long mm_slab(const char *cache);
+/* The same without the wait: what RCU is about to free counts as used, and under KASAN what was freed just now may. */
+long mm_slab_now(const char *cache);
 /* Acquisitions of a lock class in /proc/lock_stat, which init may have cleared before the test; the -R/-W suffix is
  * optional there and both are summed; 0 if the class was not seen, -ENOENT without LOCK_STAT. */
 long mm_lock_count(const char *class_name);

@@ -3,13 +3,16 @@
 #include "mm.h"
 #include "internal.h"
 
-static long in_use(const char *cache)
+long mm_slab_now(const char *cache)
 {
 	char path[128];
+	int err;
 
 	/* What waits in per-CPU sheaves or in KASAN's quarantine counts as used. */
 	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink", cache);
-	mm_write_file(path, "1");
+	err = mm_write_file(path, "1");
+	if (err)
+		return err;
 	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/objects", cache);
 	return mm_read_long(path);
 }
@@ -17,9 +20,9 @@ static long in_use(const char *cache)
 static struct mm_objects look(void)
 {
 	return (struct mm_objects) {
-		.anon_vma = in_use("anon_vma"),
-		.chain = in_use("anon_vma_chain"),
-		.vma = in_use("vm_area_struct"),
+		.anon_vma = mm_slab_now("anon_vma"),
+		.chain = mm_slab_now("anon_vma_chain"),
+		.vma = mm_slab_now("vm_area_struct"),
 	};
 }
 
