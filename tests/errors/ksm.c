@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* KSM with each allocation of the caller failing: entering it, breaking it by advice, by stores, and fork. */
 #include "kselftest_harness.h"
+#include <linux/prctl.h>
+#include <sys/prctl.h>
+
 #include "mm.h"
 #include "walk.h"
 
@@ -184,6 +187,43 @@ TEST_F(ksm, enter)
 	EXPECT_LE(1, mm_fail_walk(enter, entered, w));
 	EXPECT_EQ(1, w->failed);
 	merge(w);
+}
+
+static int merge_any(void *arg)
+{
+	return prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0) ? -errno : 0;
+}
+
+static int merges_any(int nth, int ret, void *arg)
+{
+	struct walk *w = arg;
+	struct __test_metadata *_metadata = w->_metadata;
+
+	if (ret) {
+		w->failed++;
+		EXPECT_TRUE(mm_fail_injected());
+		EXPECT_EQ(-ENOMEM, ret);
+	}
+	EXPECT_EQ(!ret, prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0));
+	EXPECT_EQ(!ret, mergeable(w));
+	bytes(w);
+	return 0;
+}
+
+/* PR_SET_MEMORY_MERGE: ENOMEM without a slot for ksmd, no mapping is mergeable and the process is not said to be */
+TEST_F(ksm, merge_any)
+{
+	struct walk *w = &self->w;
+
+	if (prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0))
+		SKIP(return, "needs PR_SET_MEMORY_MERGE");
+	ASSERT_EQ(0, mm_fail_setup());
+	EXPECT_LE(1, mm_fail_walk(merge_any, merges_any, w));
+	EXPECT_EQ(1, w->failed);
+	merge(w);
+	EXPECT_EQ(0, prctl(PR_SET_MEMORY_MERGE, 0, 0, 0, 0));
+	broken(w);
+	EXPECT_FALSE(mergeable(w));
 }
 
 static int fork_call(struct walk *w)
