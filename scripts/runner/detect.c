@@ -68,6 +68,8 @@ const struct detector detectors[] = {
 	  .taint = NO_TAINT, .place = PLACE_TRACE },
 	{ "zsmalloc", "BUG", "zsmalloc: Class-[0-9]+ fullness group [0-9]+ is not empty", .taint = NO_TAINT },
 
+	{ "vmstat", "BUG", "vmstat_refresh: [^ ]+ -[0-9]+$", .taint = NO_TAINT },
+
 	/* Lists, objects, counts. */
 	{ "list", "BUG", "list_(add|del) (corruption|double add)", "DEBUG_LIST", .taint = NO_TAINT, .place = PLACE_TRACE },
 	{ "plist", "BUG", "top: [^ ]+, n: [^ ]+, p: ", "DEBUG_PLIST", .taint = TAINT_WARN, .place = PLACE_TRACE },

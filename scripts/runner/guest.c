@@ -145,6 +145,9 @@ static int make_args(char **argv, const struct options *o, const struct start *s
 	argv[n++] = xasprintf("mmuml.seed=%s", o->seed);
 	if (tool->kernel_words)
 		n += tool->kernel_words(argv + n, s);
+	/* What it asks the kernel after each test would be in what a tool or a counter says of the test. */
+	if (tool == &tool_plain && !o->coverage)
+		argv[n++] = xasprintf("mmuml.left=1");
 	if (o->coverage)
 		argv[n++] = xasprintf("mmuml.coverage=1");
 	if (o->counters)

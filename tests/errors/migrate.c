@@ -11,18 +11,6 @@
 #define SEED		71
 #define PAGES		4
 #define COMPACT		"/proc/sys/vm/compact_memory"
-#define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
-
-static const char *need_soft_offline(void)
-{
-	/* Nothing to do, but an unknown advice is refused first. */
-	if (madvise(NULL, 0, MADV_SOFT_OFFLINE))
-		return "MEMORY_FAILURE";
-	if (access(UNPOISON, W_OK))
-		return "HWPOISON_INJECT";
-	/* For page_owner a page is freed when it is poisoned and when that ends: its counts become wrong. */
-	return access("/sys/kernel/debug/page_owner", F_OK) ? NULL : "a kernel without PAGE_OWNER";
-}
 
 FIXTURE(migrate) {
 	struct walk w;
@@ -102,10 +90,8 @@ static void other_frame(struct walk *w)
 static void unpoison(struct walk *w)
 {
 	struct __test_metadata *_metadata = w->_metadata;
-	char text[32];
 
-	snprintf(text, sizeof(text), "%#llx", (unsigned long long)was[0]);
-	EXPECT_EQ(0, mm_write_file(UNPOISON, text));
+	EXPECT_EQ(0, mm_unpoison(was[0]));
 	was[0] = frame(w);
 }
 
@@ -113,7 +99,7 @@ static void walk_soft_offline(struct walk *w)
 {
 	struct __test_metadata *_metadata = w->_metadata;
 
-	NEED(need_soft_offline());
+	NEED(mm_need_soft_offline());
 	tree = mm_tree_fork(1, 1, NULL, NULL);
 	ASSERT_NE(NULL, tree);
 	/* Mapped by both. */

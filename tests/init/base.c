@@ -76,6 +76,8 @@ static void set(const char *key, const char *value)
 		settings.coverage = !strcmp(value, "1");
 	else if (!strcmp(key, "mmuml.counters"))
 		settings.counters = !strcmp(value, "1");
+	else if (!strcmp(key, "mmuml.left"))
+		settings.left = !strcmp(value, "1");
 	else if (!strcmp(key, "mmuml.dry"))
 		settings.dry = !strcmp(value, "1");
 	else if (!strcmp(key, "mmuml.seed"))

@@ -31,6 +31,7 @@ struct settings {
 	bool shell;		/* mmuml.mode=shell: a shell instead of the plan */
 	bool coverage;		/* mmuml.coverage=1: gcov.c */
 	bool counters;		/* mmuml.counters=1: counters.c */
+	bool left;		/* mmuml.left=1: left.c */
 	bool dry;		/* mmuml.dry=1: the programs of the tests are started, and run no test */
 	char seed[32];		/* mmuml.seed=N: MMUML_SEED of the tests */
 };
@@ -73,6 +74,7 @@ struct outcome {
 	bool timed_out;
 	unsigned long taint;	/* bits that appeared during the test */
 	int strays;		/* processes that outlived it */
+	char left[256];		/* what else did; "" if nothing */
 };
 
 /* Whether the program is none of ours: started with words of its own, it says in TAP what it likes, and its exit code decides. */
@@ -112,6 +114,16 @@ void counters_begin(void);
 void counters_end(void);
 /* SAY_COUNTER for each that changed between the two. */
 void counters_say(void);
+
+/* ---- left.c: what is after a test as it was before ---- */
+
+/* Remember how it is before the first test. */
+void left_begin(void);
+/*
+ * Nothing of the test is running any more: what is not as it was, into @text, a string, "" if there is nothing. @kernel_only: only
+ * what is the kernel's to keep right.
+ */
+void left_after(bool kernel_only, char *text, size_t size);
 
 /* ---- gcov.c: the counters of the instrumented objects (CONFIG_GCOV_KERNEL), window by window ---- */
 

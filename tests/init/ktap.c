@@ -178,6 +178,8 @@ static bool failure(const struct test *t, const struct outcome *o, bool said_ok,
 		snprintf(why, size, "exit %d", code);
 	else if (!code && !said_ok && !settings.dry && !is_foreign(t))
 		snprintf(why, size, "exit 0 without a good result");
+	else if (*o->left)
+		snprintf(why, size, "left behind: %s", o->left);
 	else
 		return false;
 	return true;
@@ -186,8 +188,8 @@ static bool failure(const struct test *t, const struct outcome *o, bool said_ok,
 void ktap_result(int nr, const struct test *t, const struct output *out, const struct outcome *o)
 {
 	const char *harness = is_foreign(t) ? NULL : harness_result(out), *reason;
-	char why[64];
-	size_t len;
+	char why[288];
+	size_t len = 0;
 
 	tell(t, out, harness);
 	if (o->strays)

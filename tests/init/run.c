@@ -229,6 +229,8 @@ void run_test(struct test *t, struct output *out, struct outcome *o)
 	o->strays = reap_strays();
 	if (settings.counters)
 		counters_end();
+	if (settings.left)
+		left_after(is_foreign(t), o->left, sizeof(o->left));
 	/* That a test of the kernel's own was run is no fault of it. */
 	o->taint = taint() & ~before & ~TAINT_TEST;
 	kmsg("<6>" MARK_END "%s", t->name);
@@ -263,6 +265,8 @@ void run_plan(struct plan *plan)
 		gcov_open();
 		idle_windows(&out);
 	}
+	if (settings.left)
+		left_begin();
 	for (int i = 0; i < plan->n; i++) {
 		struct test *t = &plan->tests[i];
 		struct outcome o = { 0 };

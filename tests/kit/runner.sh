@@ -133,6 +133,21 @@ leaves_a_process()
 	says "left 1 process(es) behind"
 }
 
+# In one kernel: what one left is not charged to the next.
+leaves_something()
+{
+	expect 1 run_guest --tests 'kit.leave.*'
+	says "FAIL 5 of 6"
+	same "$(status kit.leave.tidy)" PASS "one that leaves nothing"
+	why="$CHECK/why"
+	jq -r '.tests[] | .name + " " + (.reason // "")' "$CHECK/run/out/latest/results.json" > "$why"
+	in_file "kit.leave.file left behind: Shmem 16 kB, was 0" "$why"
+	in_file "kit.leave.segment left behind: Committed_AS " "$why"
+	grep -q "kit.leave.swapped left behind: .*SwapFree [0-9]* kB, was 524284, Committed_AS " "$why"
+	in_file "kit.leave.ksmd left behind: ksm/run 1, was 0" "$why"
+	in_file "kit.leave.poison left behind: HardwareCorrupted 4 kB, was 0" "$why"
+}
+
 lies()
 {
 	expect 1 run_guest --tests kit.lie.early_exit
@@ -369,6 +384,7 @@ runner_cases()
 	t runner.unkillable task_cannot_be_killed
 	t runner.memory takes_all_memory
 	t runner.stray leaves_a_process
+	t runner.left_behind leaves_something
 	t runner.lies lies
 	t runner.no_init no_results_at_all
 	t runner.boot_hang boot_hangs

@@ -59,6 +59,7 @@ static const struct {
 	{ "swap-io", "Write-error on swap-device (98:0:16)" },
 	{ "swap-io", "Read-error on swap-device (98:0:16)" },
 	{ "zswap", "zswap: Decompression error from zswap (0:3 lzo 812->0)" },
+	{ "vmstat", "vmstat_refresh: nr_mlock -3" },
 	{ "maple-tree", "BUG at mas_validate_gaps:6737 (1)" },
 	{ "validate-mm", "tree range: 0000000060c0cf00 start 40000000 end 40000fff" },
 	{ "validate-mm", "map_count 12 vma iterator 11" },

@@ -16,7 +16,6 @@
 #define SEED	1
 #define RW	(PROT_READ | PROT_WRITE)
 #define SMART	"/sys/kernel/mm/ksm/smart_scan"
-#define UNPOISON "/sys/kernel/debug/hwpoison/unpoison-pfn"
 
 static char *region;
 
@@ -198,10 +197,10 @@ TEST(lost)
 	struct sigaction sa = { .sa_sigaction = on_bus, .sa_flags = SA_SIGINFO }, old;
 	struct mm_tree *t;
 	uint64_t pfn;
-	char *other, text[32];
+	char *other;
 
 	NEED(mm_need_ksm());
-	NEED(madvise(NULL, 0, MADV_HWPOISON) || access(UNPOISON, W_OK) ? "MEMORY_FAILURE" : NULL);
+	NEED(mm_need_memory_failure());
 	other = mm_ksm_start();
 	ASSERT_NE(NULL, other);
 	region = mm_map_aligned(4 * PAGE, PAGE);
@@ -227,8 +226,7 @@ TEST(lost)
 	munmap(region, 4 * PAGE);
 	mm_ksm_stop(other);
 	mm_lru_drain();
-	snprintf(text, sizeof(text), "%#llx", (unsigned long long)pfn);
-	mm_write_file(UNPOISON, text);
+	EXPECT_EQ(0, mm_unpoison(pfn));
 }
 
 TEST_HARNESS_MAIN

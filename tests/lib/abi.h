@@ -10,6 +10,7 @@
 
 /* asm-generic/mman-common.h, in the same words: a second definition that differs is an error */
 #define MADV_COLLAPSE 25
+#define MADV_SOFT_OFFLINE 101
 #define MADV_GUARD_INSTALL 102
 #define MADV_GUARD_REMOVE 103
 

@@ -116,6 +116,11 @@ long mm_count_swapped(pid_t pid, const void *addr, size_t len);
 uint64_t mm_kpageflags(uint64_t pfn);
 long mm_kpagecount(uint64_t pfn);
 bool mm_kpf(uint64_t pfn, int kpf_bit);
+/* What a test that poisons frames needs, and one of MADV_SOFT_OFFLINE that gives them back: a reason to skip, or NULL. */
+const char *mm_need_memory_failure(void);
+const char *mm_need_soft_offline(void);
+/* Give a poisoned frame back (Documentation/mm/hwpoison.rst); 0 or -errno. */
+int mm_unpoison(uint64_t pfn);
 
 /* ---- VMAs (vma.c) ---- */
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <linux/kernel-page-flags.h>
 
@@ -243,4 +244,32 @@ long mm_kpagecount(uint64_t pfn)
 bool mm_kpf(uint64_t pfn, int kpf_bit)
 {
 	return mm_kpageflags(pfn) & 1ULL << kpf_bit;
+}
+
+#define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
+
+const char *mm_need_memory_failure(void)
+{
+	/* Nothing to do, but an unknown advice is refused first. */
+	if (madvise(NULL, 0, MADV_HWPOISON))
+		return "MEMORY_FAILURE";
+	return access(UNPOISON, W_OK) ? "HWPOISON_INJECT" : NULL;
+}
+
+const char *mm_need_soft_offline(void)
+{
+	const char *why = mm_need_memory_failure();
+
+	if (why)
+		return why;
+	/* For page_owner a page is freed when it is poisoned and when that ends: its counts become wrong. */
+	return access("/sys/kernel/debug/page_owner", F_OK) ? NULL : "a kernel without PAGE_OWNER";
+}
+
+int mm_unpoison(uint64_t pfn)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%#llx", (unsigned long long)pfn);
+	return mm_write_file(UNPOISON, text);
 }

@@ -12,12 +12,7 @@
 #include "kselftest_harness.h"
 #include "mm.h"
 
-#ifndef MADV_SOFT_OFFLINE
-#define MADV_SOFT_OFFLINE 101	/* asm-generic/mman-common.h; glibc leaves it out */
-#endif
-
 #define INJECT		"/sys/kernel/debug/hwpoison/corrupt-pfn"
-#define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
 #define PAGES		4
 #define LEN		(PAGES * PAGE)
 #define BAD		1	/* the page that gets poisoned */
@@ -27,20 +22,12 @@
 /* The pages under test, where the processes of a tree find them, and the address of the one that fails. */
 static char *region, *bad;
 
-static const char *need_memory_failure(void)
-{
-	/* Nothing to do, but an unknown advice is refused first. */
-	if (madvise(NULL, 0, MADV_HWPOISON))
-		return "MEMORY_FAILURE";
-	return access(INJECT, W_OK) ? "HWPOISON_INJECT" : NULL;
-}
-
-static int put_pfn(const char *path, uint64_t pfn)
+static int inject(uint64_t pfn)
 {
 	char text[32];
 
 	snprintf(text, sizeof(text), "%#llx", (unsigned long long)pfn);
-	return mm_write_file(path, text);
+	return mm_write_file(INJECT, text);
 }
 
 /* What a process gets that reads, then writes the page: BUS_MCEERR_AR, or what went differently. */
@@ -78,7 +65,7 @@ FIXTURE(hwpoison) {
 
 FIXTURE_SETUP(hwpoison)
 {
-	NEED(need_memory_failure());
+	NEED(mm_need_memory_failure());
 	self->fd = -1;
 	self->corrupted = mm_meminfo("HardwareCorrupted");
 	region = mm_map_aligned(LEN, PAGE);
@@ -100,7 +87,7 @@ FIXTURE_TEARDOWN(hwpoison)
 		close(self->fd);
 	mm_lru_drain();
 	if (mm_kpf(self->pfn, KPF_HWPOISON))
-		EXPECT_EQ(0, put_pfn(UNPOISON, self->pfn));
+		EXPECT_EQ(0, mm_unpoison(self->pfn));
 	EXPECT_FALSE(mm_kpf(self->pfn, KPF_HWPOISON));
 	EXPECT_EQ(self->corrupted, mm_meminfo("HardwareCorrupted"));
 }
@@ -120,7 +107,7 @@ static void map_file(struct __test_metadata *_metadata, FIXTURE_DATA(hwpoison) *
 /* a poisoned page leaves the page table and is counted, an access raises SIGBUS, its neighbours stay */
 TEST_F(hwpoison, anon)
 {
-	ASSERT_EQ(0, put_pfn(INJECT, self->pfn));
+	ASSERT_EQ(0, inject(self->pfn));
 	EXPECT_TRUE(mm_kpf(self->pfn, KPF_HWPOISON));
 	EXPECT_EQ(PAGE / KB, mm_meminfo("HardwareCorrupted") - self->corrupted);
 	EXPECT_EQ(0, mm_pfn(0, bad));
@@ -134,7 +121,7 @@ TEST_F(hwpoison, anon)
 /* after the poisoned place was given up it is ordinary memory, in another frame */
 TEST_F(hwpoison, dontneed_heals)
 {
-	ASSERT_EQ(0, put_pfn(INJECT, self->pfn));
+	ASSERT_EQ(0, inject(self->pfn));
 	ASSERT_EQ(BUS_MCEERR_AR, probe_bad(NULL));
 	ASSERT_EQ(0, madvise(bad, PAGE, MADV_DONTNEED));
 	EXPECT_EQ(-1, mm_check_byte(bad, PAGE, 0));
@@ -177,7 +164,7 @@ TEST_F(hwpoison, fork_tree)
 	self->t = mm_tree_fork(2, 2, NULL, NULL);
 	ASSERT_NE(NULL, self->t);
 	ASSERT_EQ(NODES + 1, mm_kpagecount(self->pfn));
-	ASSERT_EQ(0, put_pfn(INJECT, self->pfn));
+	ASSERT_EQ(0, inject(self->pfn));
 	EXPECT_EQ(0, mm_kpagecount(self->pfn));
 	for (int i = 0; i < NODES; i++) {
 		EXPECT_EQ(PAGES - 1, mm_count_present(mm_tree_pid(self->t, i), region, LEN));
@@ -191,7 +178,7 @@ TEST_F(hwpoison, fork_tree)
 /* a child that is forked afterwards inherits the poisoned entry */
 TEST_F(hwpoison, fork_after)
 {
-	ASSERT_EQ(0, put_pfn(INJECT, self->pfn));
+	ASSERT_EQ(0, inject(self->pfn));
 	self->t = mm_tree_fork(1, 1, NULL, NULL);
 	ASSERT_NE(NULL, self->t);
 	EXPECT_EQ(BUS_MCEERR_AR, mm_tree_call(self->t, 0, probe_bad, NULL));
@@ -235,7 +222,7 @@ TEST_F(hwpoison, early_kill)
 	self->t = mm_tree_fork(1, 3, NULL, NULL);
 	ASSERT_NE(NULL, self->t);
 	ASSERT_EQ(0, mm_tree_call(self->t, 1, want_early, NULL));
-	ASSERT_EQ(0, put_pfn(INJECT, self->pfn));
+	ASSERT_EQ(0, inject(self->pfn));
 	/* The others have no handler: a signal would have killed them. */
 	for (int i = 0; i < 3; i++)
 		EXPECT_EQ(0, mm_tree_call(self->t, i, nothing, NULL));
@@ -265,7 +252,7 @@ TEST_F(hwpoison, early_kill_file)
 	ASSERT_NE(NULL, self->t);
 	ASSERT_EQ(0, mm_tree_call(self->t, 1, want_early_elsewhere, NULL));
 	ASSERT_EQ(1, mm_kpagecount(self->pfn));
-	ASSERT_EQ(0, put_pfn(INJECT, self->pfn));
+	ASSERT_EQ(0, inject(self->pfn));
 	/* The others have no handler: a signal would have killed them. */
 	for (int i = 0; i < 3; i++)
 		EXPECT_EQ(0, mm_tree_call(self->t, i, nothing, NULL));
@@ -285,7 +272,7 @@ TEST_F(hwpoison, file_clean)
 	ASSERT_NE(NULL, self->t);
 	ASSERT_EQ(0, mm_tree_call(self->t, 0, wrong_bytes, NULL));
 	ASSERT_EQ(2, mm_kpagecount(self->pfn));
-	ASSERT_EQ(0, put_pfn(INJECT, self->pfn));
+	ASSERT_EQ(0, inject(self->pfn));
 	EXPECT_EQ(0, mm_kpagecount(self->pfn));
 	for (int i = 0; i < 2; i++)
 		EXPECT_EQ(0, mm_tree_call(self->t, i, wrong_bytes, NULL));
@@ -304,7 +291,7 @@ TEST_F(hwpoison, file_dirty)
 	map_file(_metadata, self, mm_tmpfile("/mnt", LEN));
 	ASSERT_EQ(0, fsync(self->fd));
 	memset(bad, 0xee, PAGE);
-	ASSERT_EQ(0, put_pfn(INJECT, self->pfn));
+	ASSERT_EQ(0, inject(self->pfn));
 	EXPECT_EQ(BUS_MCEERR_AR, probe_bad(NULL));
 	EXPECT_EQ(0, others_wrong(NULL));
 	EXPECT_EQ(-1, fsync(self->fd));
@@ -320,7 +307,7 @@ TEST_F(hwpoison, shmem)
 	static char buf[PAGE];
 
 	map_file(_metadata, self, mm_memfd(LEN));
-	ASSERT_EQ(0, put_pfn(INJECT, self->pfn));
+	ASSERT_EQ(0, inject(self->pfn));
 	EXPECT_EQ(BUS_MCEERR_AR, probe_bad(NULL));
 	EXPECT_EQ(0, others_wrong(NULL));
 	ASSERT_EQ(region, mmap(region, LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, self->fd, 0));
@@ -339,7 +326,7 @@ TEST_F(hwpoison, system_calls)
 	int fds[2], fd = mm_memfd(0);
 
 	ASSERT_EQ(0, pipe(fds));
-	ASSERT_EQ(0, put_pfn(INJECT, self->pfn));
+	ASSERT_EQ(0, inject(self->pfn));
 	errno = 0;
 	EXPECT_EQ(-1, write(fds[1], bad, 16));
 	EXPECT_EQ(EFAULT, errno);
@@ -367,7 +354,7 @@ TEST_F(hwpoison, mlocked)
 
 	ASSERT_EQ(0, mlock(region, LEN));
 	ASSERT_EQ(PAGES, mm_delta(before, "nr_mlock"));
-	ASSERT_EQ(0, put_pfn(INJECT, self->pfn));
+	ASSERT_EQ(0, inject(self->pfn));
 	mm_lru_drain();
 	EXPECT_EQ(PAGES - 1, mm_delta(before, "nr_mlock"));
 	EXPECT_EQ(BUS_MCEERR_AR, probe_bad(NULL));
@@ -392,7 +379,7 @@ TEST_F(hwpoison, swap_cache_clean)
 	mm_lru_drain();
 	ASSERT_TRUE(mm_kpf(self->pfn, KPF_SWAPCACHE));
 	before = mm_snap();
-	ASSERT_EQ(0, put_pfn(INJECT, self->pfn));
+	ASSERT_EQ(0, inject(self->pfn));
 	EXPECT_EQ(1, mm_count_swapped(0, region, LEN));
 	EXPECT_EQ(-1, mm_check(region, LEN, SEED));
 	EXPECT_EQ(1, mm_delta(before, "pswpin"));
