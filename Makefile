@@ -89,9 +89,9 @@ BUILD	:= build
 STACK	:= $(shell S='$(S)' LINUX='$(LINUX)' KERNEL='$(KERNEL)' scripts/tree.sh --name 2>/dev/null)
 TREE	:= $(BUILD)/trees/$(STACK)
 OUT	= $(TREE)/build-$(PROFILE)
-# the kernel's own tests are a guest of their own
+# the kernel's own tests are in a guest of their own, beside the kit's
 comma	:= ,
-UPSTREAM := $(if $(filter selftests,$(MAKECMDGOALS))$(filter mm.%,$(subst $(comma), ,$(T))),1)
+UPSTREAM := $(if $(filter selftests,$(MAKECMDGOALS))$(filter mm.%,$(subst $(comma), ,$(T))),all,$(if $(T),,$(if $(filter run soak,$(MAKECMDGOALS)),quick)))
 GUEST	:= $(TREE)/build-guest$(if $(UPSTREAM),/upstream)
 RUNNER	:= $(BUILD)/host/mmuml-run
 START	:= $(shell date +%s.%N)
@@ -165,7 +165,7 @@ host: deps
 # One at a time: two runs of one checkout would make the same files.
 guest: config
 	+@flock $(BUILD)/$(STACK).build-guest.lock $(MAKE) $(PARALLEL) -s -C tests TREE=$(abspath $(TREE)) CC=gcc
-	$(if $(UPSTREAM),@cd tests && flock ../$(BUILD)/$(STACK).build-guest.lock upstream/build.sh $(abspath $(TREE)) $(abspath $(TREE)/build-guest))
+	$(if $(UPSTREAM),@cd tests && flock ../$(BUILD)/$(STACK).build-guest.lock upstream/build.sh $(abspath $(TREE)) $(abspath $(TREE)/build-guest) $(UPSTREAM))
 
 build: kernel host guest
 

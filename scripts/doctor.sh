@@ -48,6 +48,7 @@ wants()
 	b4              cmd:b4                          b4                       b4          a mail box with several versions of a series: which mails are it
 	libcap-dev      header:sys/capability.h         libcap-devel,libcap-static libcap    make selftests
 	libnuma-dev     header:numa.h                   numactl-devel            numactl     make selftests
+	liburcu-dev     header:urcu.h                   userspace-rcu-devel     userspace-rcu-devel make selftests
 	liburing-dev    header:liburing.h               liburing-devel           liburing    make selftests
 	EOF
 }

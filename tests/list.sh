@@ -4,7 +4,7 @@
 # area.file.case-variant. The purpose is the comment line right above TEST() in the source; the attributes are those of
 # MM_TEST_IS() in OUT/obj/PROGRAM.o.
 # usage: tests/list.sh OUT/bin/PROGRAM...   (from tests/)
-#        UPSTREAM=DIR/FILE.c tests/list.sh OUT/bin/PROGRAM   one of the kernel's own, which has neither
+#        UPSTREAM=DIR/FILE.c tests/list.sh OUT/bin/PROGRAM   one of the kernel's own, which has neither, but ATTRIBUTES
 set -eu
 
 # One line "@<tab>TEST<tab>WORDS" for each MM_TEST_IS() of an object. The compiler fills up with zeroes between them.
@@ -21,7 +21,7 @@ list()
 	prog=$(basename "$1")
 	src=$(echo "$prog" | sed 's,\.,/,; s,^kit/,kit/guest/,').c
 	obj=$(dirname "$1")/../obj/$prog.o
-	{ [ -n "$upstream" ] || attributes "$obj" "$obj.is"; "$1" -l 2>&1 >/dev/null || true; } | awk -v prog="$prog" -v src="$src" -v upstream="$upstream" '
+	{ [ -n "$upstream" ] || attributes "$obj" "$obj.is"; "$1" -l 2>&1 >/dev/null || true; } | awk -v prog="$prog" -v src="$src" -v upstream="$upstream" -v also="${ATTRIBUTES:+ $ATTRIBUTES}" '
 	function die(what) { print "tests/" src ": " what > "/dev/stderr"; failed = 1; exit 1 }
 	function trim(s) { gsub(/^ +| +$/, "", s); return s }
 	# The next column of the line, which is wider where a name is.
@@ -50,7 +50,7 @@ list()
 				if (purpose[tests[i]] == "") die("no comment line right above " tests[i])
 				printf "%s\t%s\t%s\t%s\t%s\n", name, prog,
 				    fixture (nvariants ? "." variants[j] : "") "." tests[i],
-				    upstream ? "upstream" : key in is ? is[key] : "-", purpose[tests[i]]
+				    upstream ? "upstream" also : key in is ? is[key] : "-", purpose[tests[i]]
 			}
 			known[key] = 1
 		}

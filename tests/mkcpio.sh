@@ -3,6 +3,7 @@
 # Make one piece of the guest's initramfs.
 # usage: tests/mkcpio.sh base OUT.cpio INIT [BUSYBOX]    the directories, /init and /bin/busybox
 #        tests/mkcpio.sh tests OUT.cpio PROGRAM...       the programs in /tests
+#        tests/mkcpio.sh paths OUT.cpio /PATH...         files where they are on the host
 set -eu
 kind=$1
 out=$2
@@ -16,6 +17,11 @@ if [ "$kind" = base ]; then
 	done
 	cp "$1" "$root/init"
 	[ $# -lt 2 ] || cp "$2" "$root/bin/busybox"
+elif [ "$kind" = paths ]; then
+	for f; do
+		mkdir -p "$root${f%/*}"
+		cp -L "$f" "$root$f"
+	done
 else
 	ln "$@" "$root/tests/" 2>/dev/null || cp "$@" "$root/tests/"
 fi

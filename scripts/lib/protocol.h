@@ -63,6 +63,8 @@
  *	limit=SECONDS	instead of the runner's limit for one test
  *	cpus=N		needs N CPUs (skipped with that reason where there are fewer)
  *	upstream	one of the kernel's own: held against KNOWN, which lies beside tests.list
+ *	quick		one of those that run where no test is named, as the kit's own do
+ *	asked		runs only where T= has its whole name
  */
 #define LIST_COLUMNS	5
 

@@ -18,6 +18,10 @@ static bool take_attributes(struct test *t)
 			t->alone = true;
 		else if (!strcmp(word, "upstream"))
 			t->upstream = true;
+		else if (!strcmp(word, "quick"))
+			t->quick = true;
+		else if (!strcmp(word, "asked"))
+			t->asked = true;
 		else
 			ok = !strcmp(word, "-") || sscanf(word, "limit=%lf", &t->limit) == 1 || sscanf(word, "cpus=%d", &t->cpus) == 1;
 	}
@@ -141,6 +145,12 @@ static bool kit_own(const struct test *t)
 	return !strncmp(t->name, "kit.", 4);
 }
 
+/* Whether it runs where no test is named. */
+static bool by_default(const struct test *t)
+{
+	return !kit_own(t) && (!t->upstream || t->quick);
+}
+
 void plan_select(struct plan *out, const struct plan *all, const char *globs)
 {
 	bool *taken = xcalloc(all->n + 1, sizeof(*taken));
@@ -154,7 +164,8 @@ void plan_select(struct plan *out, const struct plan *all, const char *globs)
 		for (int i = 0; i < all->n; i++) {
 			struct test *t = &all->tests[i];
 
-			if (fnmatch(glob, t->name, 0) || (kit_own(t) && strncmp(glob, "kit.", 4)))
+			if (fnmatch(glob, t->name, 0) || (kit_own(t) && strncmp(glob, "kit.", 4)) ||
+			    (t->asked && strcmp(glob, t->name)))
 				continue;
 			hit = taken[i] = true;
 		}
@@ -163,7 +174,7 @@ void plan_select(struct plan *out, const struct plan *all, const char *globs)
 	}
 	*out = (struct plan){ .tests = xcalloc(all->n + 1, sizeof(struct test)) };
 	for (int i = 0; i < all->n; i++)
-		if (any ? taken[i] : !kit_own(&all->tests[i]))
+		if (any ? taken[i] : by_default(&all->tests[i]))
 			out->tests[out->n++] = all->tests[i];
 	if (!out->n)
 		die(EX_USAGE, "make list", "the guest was built without tests", "no test selected");

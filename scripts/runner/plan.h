@@ -29,7 +29,8 @@ struct test {
 	char *name;		/* area.file.case */
 	char *program, *harness, *attributes, *purpose;	/* tests.list, see protocol.h */
 	bool alone;		/* has a kernel of its own */
-	bool upstream;		/* one of the kernel's own, held against what is known to fail */
+	bool upstream;		/* one of the kernel's own, held against what is known to fail; */
+	bool quick, asked;	/* such a one that runs where no test is named; only where its whole name is */
 	int of;			/* test whose program reported it, -1: it is in the plan itself */
 	double limit;		/* s, instead of the runner's; 0: none stated */
 	int cpus;		/* that it needs */

@@ -155,10 +155,31 @@ limits_agree()
 	done
 }
 
+# ran GLOBS: the tests that a run with T=GLOBS had.
+ran()
+{
+	(cd "$CHECK/run" && expect 0 "$TOP/$RUN" --kernel "$CHECK/player" --guest "$CHECK/guest" --tests "$1")
+	jq -r '.tests[].name' "$CHECK/run/out/latest/results.json" | tr '\n' ' '
+}
+
+# Of the kernel's own tests the quick ones run where none is named, and those that take minutes only by their whole names.
+which_run()
+{
+	for words in own:- mm.quick:upstream,quick mm.other:upstream,alone mm.long:upstream,asked kit.odd:-; do
+		name=${words%%:*}
+		printf '%s.x\t%s\tt\t%s\tpurpose\n' "$name" "$name" "$(echo "${words#*:}" | tr , ' ')"
+	done | a_player
+	same "$(ran '')" "own.x mm.quick.x " "no test is named"
+	same "$(ran 'mm.*')" "mm.quick.x mm.other.x " "a glob"
+	same "$(ran mm.long.x)" "mm.long.x " "a whole name"
+	same "$(ran '*')" "own.x mm.quick.x mm.other.x " "all"
+}
+
 play_cases()
 {
 	t -host play.streams streams_on_a_player
 	t -host play.several several_kernels_at_once
 	t -host play.gives_up gives_up_by_itself
 	t -host play.limits limits_agree
+	t -host play.selection which_run
 }
