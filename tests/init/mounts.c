@@ -77,6 +77,6 @@ void mount_all(void)
 	put_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	if (!access("/dev/ubdb", F_OK) && mount("/dev/ubdb", "/mnt", "ext4", MS_NOATIME, NULL))
 		die("/dev/ubdb on /mnt");
-	if (!access("/dev/ubda", F_OK))
-		swap_on("/dev/ubda");
+	if (!access(SWAP_DEVICE, F_OK))
+		swap_on(SWAP_DEVICE);
 }
