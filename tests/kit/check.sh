@@ -77,9 +77,25 @@ all_cases()
 	self_cases
 }
 
+# What the trees and builds of all cases take from nothing, and what is there of it; a full disk would fail in the middle of one.
+ROOM_GB=35
+
+check_room()
+{
+	free=$(df -Pk . | awk 'NR == 2 { print $4 }')
+	[ "$free" -lt $((ROOM_GB * 1048576)) ] || return 0
+	there=$(du -sk build 2>/dev/null | cut -f1)
+	[ $((${there:-0} + free)) -lt $((ROOM_GB * 1048576)) ] || return 0
+	echo "mmuml: error: make check finds no room"
+	echo "  because: its trees and builds take $ROOM_GB GB; build/ has $((${there:-0} / 1048576)), and $((free / 1048576)) are free on its disk"
+	echo "  try:     df -h ."
+	exit 3
+}
+
 prepare()
 {
 	[ -z "${BUILT-}" ] || return 0
+	[ -n "${ONLY-}" ] || check_room
 	echo "  CHECK   build"
 	began=$(date +%s)
 	make build
