@@ -78,7 +78,7 @@ all_cases()
 }
 
 # What the trees and builds of all cases take from nothing, and what is there of it; a full disk would fail in the middle of one.
-ROOM_GB=35
+ROOM_GB=25
 
 check_room()
 {
