@@ -36,10 +36,9 @@ lines_of_a_map()
 edit()
 {
 	awk -v fn="$2" -v text="$3" '
-		!done && $0 ~ "^[a-z].*[ *]" fn "\\(" { here = 1 }
+		!done && $0 ~ "^([a-z].*[ *])?" fn "\\(" && !/;$/ { here = 1 }
 		{ print }
-		here && /^{/ { body = 1 }
-		here && body && /^$/ { print "\t" text; here = 0; done = 1 }' "${OUT%/*}/$1" > "$CHECK/edited"
+		here && /^{/ { print "\t" text; here = 0; done = 1 }' "${OUT%/*}/$1" > "$CHECK/edited"
 	! cmp -s "$CHECK/edited" "${OUT%/*}/$1" || { echo "no place in $2() of $1"; return 1; }
 	cat "$CHECK/edited" > "${OUT%/*}/$1"
 }
@@ -131,7 +130,7 @@ edits_concern_what_they_break()
 	mm/migrate.c migrate_folio_unmap return -EAGAIN;
 	mm/migrate.c migrate_folio_move return -EAGAIN;
 	mm/migrate.c remove_migration_pte return true;
-	mm/migrate.c folio_migrate_mapping return -EAGAIN;
+	mm/migrate.c __folio_migrate_mapping return -EAGAIN;
 	mm/compaction.c isolate_migratepages_block return -EAGAIN;
 	mm/compaction.c compact_zone return COMPACT_SKIPPED;
 	mm/compaction.c isolate_freepages_block return 0;
