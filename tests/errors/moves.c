@@ -257,9 +257,9 @@ FIXTURE_SETUP(moves)
 	*w = (struct walk) {
 		._metadata = _metadata, .len = LEN, .error = ENOMEM, .call = call_it, .done = all_done, .intact = intact,
 		.undo = rebuild, .may_split = true, .may_change = v->may_leave_hole,
-		/* Kernels that do not count this yet lose the charge of what mmap() has unmapped before it fails. */
-		.any_commit = v->may_leave_hole && mm_need_vmstat("pgrotate_anon"),
 	};
+	if (v->may_leave_hole)
+		NEED(need_charge_back());
 	find_places(w);
 }
 

@@ -201,6 +201,7 @@ FIXTURE_VARIANT_ADD(exec, merge_any) { .merges = true };
 FIXTURE_SETUP(exec)
 {
 	NEED(mm_need_fail_nth());
+	NEED(need_charge_back());
 	if (variant->merges) {
 		NEED(mm_need_ksm());
 		if (prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0))

@@ -11,6 +11,15 @@ static const char *const walk_counters[] = {
 #define WALK_COUNTERS	(sizeof(walk_counters) / sizeof(walk_counters[0]))
 
 /*
+ * mmap() and execve() that fail have their charge back in 7.3, and in no kernel before; that counts what it rotates on the lists
+ * of anonymous memory too, and no kernel before does.
+ */
+static inline const char *need_charge_back(void)
+{
+	return mm_need_vmstat("pgrotate_anon") ? "an mmap() that gives its charge back when it fails" : NULL;
+}
+
+/*
  * The call is made with the 1st, 2nd, 3rd ... allocation failing. When it returns an error, nothing may have
  * changed, and the same call without a failure must succeed. When it succeeds, with or without a failure, its
  * effect must be there. Then it is undone, and everything is as it was before the walk.

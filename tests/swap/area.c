@@ -25,6 +25,12 @@ struct header {
 
 _Static_assert(sizeof(struct header) == PAGE, "");
 
+static long swap_free(void)
+{
+	mm_slots_drain();
+	return mm_meminfo("SwapFree");
+}
+
 FIXTURE(area) {
 	int fd;
 	struct header h;
@@ -44,7 +50,7 @@ FIXTURE_SETUP(area)
 	self->h.last_page = PAGES - 1;
 	memcpy(self->h.magic, "SWAPSPACE2", 10);
 	self->total = mm_meminfo("SwapTotal");
-	self->free = mm_meminfo("SwapFree");
+	self->free = swap_free();
 }
 
 FIXTURE_TEARDOWN(area)
@@ -68,7 +74,7 @@ static int on(FIXTURE_DATA(area) *self, int flags)
 
 #define EXPECT_SWAP(pages) do {								\
 		EXPECT_EQ(self->total + (long)((pages) * PAGE / KB), mm_meminfo("SwapTotal"));	\
-		EXPECT_EQ(self->free + (long)((pages) * PAGE / KB), mm_meminfo("SwapFree"));	\
+		EXPECT_EQ(self->free + (long)((pages) * PAGE / KB), swap_free());	\
 	} while (0)
 
 /* a good one adds its pages but for the first, and takes them away again; twice is EBUSY, without it is EINVAL */
@@ -193,7 +199,7 @@ TEST_F(area, used)
 	EXPECT_SWAP(64);
 	mm_fill(p, len, SEED);
 	EXPECT_EQ(0, mm_pageout(p, len));
-	swapped = self->free + (long)(64 * PAGE / KB) - mm_meminfo("SwapFree");
+	swapped = self->free + (long)(64 * PAGE / KB) - swap_free();
 	EXPECT_EQ((long)(len / KB), swapped);
 	EXPECT_EQ(-1, mm_check(p, len, SEED));
 	munmap(p, len);
@@ -218,12 +224,12 @@ TEST(limit)
 	mm_fill(p, len, SEED);
 	ASSERT_EQ(0, mm_cgroup_leave());
 	mm_lru_drain();
-	free = mm_meminfo("SwapFree");
+	free = swap_free();
 	for (int i = 0; i < 3; i++) {
 		madvise(p, len, MADV_PAGEOUT);
 		mm_cgroup_reclaim_anon(&cg, len);
 	}
-	EXPECT_EQ(free, mm_meminfo("SwapFree"));
+	EXPECT_EQ(free, swap_free());
 	EXPECT_EQ(0, mm_count_swapped(0, p, len));
 	EXPECT_EQ(0, mm_cgroup_read(&cg, "memory.swap.current"));
 	/* A limit that lets some of them go. */
@@ -233,10 +239,10 @@ TEST(limit)
 		mm_cgroup_reclaim_anon(&cg, len);
 	}
 	EXPECT_EQ(65536, mm_cgroup_read(&cg, "memory.swap.current"));
-	EXPECT_EQ(free - 64, mm_meminfo("SwapFree"));
+	EXPECT_EQ(free - 64, swap_free());
 	EXPECT_EQ(-1, mm_check(p, len, SEED));
 	munmap(p, len);
-	EXPECT_EQ(free, mm_meminfo("SwapFree"));
+	EXPECT_EQ(free, swap_free());
 	EXPECT_EQ(0, mm_cgroup_remove(&cg));
 }
 
