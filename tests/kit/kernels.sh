@@ -241,7 +241,12 @@ table_of_kernels()
 {
 	sed -n '/^<!-- table: kernels -->$/,/^<!-- end of table -->$/p' uml-config/README.md | grep '^|' > "$CHECK/stated"
 	scripts/kernels.sh > "$CHECK/tried" 2> "$CHECK/log"
-	same_files "$CHECK/stated" "$CHECK/tried"
+	# How many tests there are, and so how many pass, changes with each that is written; how many fail does not.
+	for f in stated tried; do
+		sed -E 's/[0-9]+ (pass|skip)/N \1/g; /^\| skipped for want of/d' "$CHECK/$f" > "$CHECK/$f.words"
+	done
+	same_files "$CHECK/stated.words" "$CHECK/tried.words"
+	[ "$(grep -o '[0-9]* fail' "$CHECK/tried" | sort -u)" = "0 fail" ]
 }
 
 kernel_cases()
