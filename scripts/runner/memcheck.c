@@ -19,6 +19,7 @@ struct found {
 
 struct memcheck {
 	XML_Parser parser;
+	long lines;			/* that it has had */
 	bool (*symbol)(void *arg, const char *key, struct buf *out);
 	void *symbol_arg;
 	void (*mark)(void *arg, bool begin, const char *test);
@@ -334,11 +335,14 @@ char *memcheck_feed(struct memcheck *m, const char *s, size_t len, void (*mark)(
 		add_line(m, start, end - start, &xml);
 	m->line.len -= start - m->line.s;
 	memmove(m->line.s, start, m->line.len);
-	if (xml.len && XML_Parse(m->parser, xml.s, xml.len, 0) == XML_STATUS_ERROR) {
-		m->broken = true;
-		why = xasprintf("line %lu of the XML: %s", (unsigned long)XML_GetCurrentLineNumber(m->parser),
-				XML_ErrorString(XML_GetErrorCode(m->parser)));
+	/* Line by line: the parser's own count of them has another name from version to version. */
+	for (start = xml.s; start < xml.s + xml.len && !why; start = end) {
+		end = (char *)memchr(start, '\n', xml.s + xml.len - start) + 1;
+		m->lines++;
+		if (XML_Parse(m->parser, start, end - start, 0) == XML_STATUS_ERROR)
+			why = xasprintf("line %ld of the XML: %s", m->lines, XML_ErrorString(XML_GetErrorCode(m->parser)));
 	}
+	m->broken = why;
 	buf_free(&xml);
 	return why;
 }
