@@ -26,7 +26,5 @@ void mm_let_others_finish(void);
 void mm_rcu_barrier(void);
 /* Pages that wait on the per-CPU lists of free pages, or -errno. */
 long mm_pcp_count(void);
-/* Give back the swap slots that CPUs cache, which count as in use, and freed ones as charged. */
-void mm_slots_drain(void);
 
 #endif

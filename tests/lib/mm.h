@@ -201,6 +201,8 @@ ssize_t mm_read_file(const char *path, char *buf, size_t size); /* NUL-terminate
 /* ---- reclaim and swap (reclaim.c) ---- */
 
 const char *mm_need_swap(void);
+/* Give back the swap slots that CPUs cache, which count as in use, and freed ones as charged. */
+void mm_slots_drain(void);
 /* MADV_PAGEOUT until every page that can go is out of the page tables and of the swap cache: the next access reads
  * from the device. Returns the number of pages of the range that are still present. A page that another process
  * maps too stays (MADV_PAGEOUT passes over it: mm_cgroup_reclaim() does not); a mlocked VMA is -EINVAL. For a
