@@ -351,6 +351,12 @@ static void make_branches(struct cover *c, int function, const struct pairs *p)
 	free(next);
 }
 
+/* Whether the line is the function's own, and not one of what was inlined into it. */
+static bool own_line(const struct cover *c, const struct function *f, int line)
+{
+	return c->lines[line].file == f->file && c->lines[line].nr >= f->start && c->lines[line].nr <= f->end;
+}
+
 static void drop_tails(struct cover *c, const struct object *o)
 {
 	bool *whole = xcalloc(c->n_lines + 1, 1);
@@ -358,10 +364,13 @@ static void drop_tails(struct cover *c, const struct object *o)
 	for (int i = o->first; i < o->end; i++)
 		for (int k = 0; k < c->functions[i].n_parts; k++)
 			whole[c->functions[i].parts[k].line] |= !c->functions[i].parts[k].tail;
-	for (int i = o->first; i < o->end; i++)
-		for (int k = 0; k < c->functions[i].n_parts; k++)
-			if (c->functions[i].parts[k].tail && whole[c->functions[i].parts[k].line])
-				c->functions[i].parts[k].n = 0;
+	for (int i = o->first; i < o->end; i++) {
+		struct function *f = &c->functions[i];
+
+		for (int k = 0; k < f->n_parts; k++)
+			if (f->parts[k].tail && whole[f->parts[k].line] && !own_line(c, f, f->parts[k].line))
+				f->parts[k].n = 0;
+	}
 	free(whole);
 }
 
