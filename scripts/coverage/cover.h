@@ -38,7 +38,8 @@ struct step {			/* of the solution: one unknown from what is known */
 struct line_part {		/* a line's share in one function: the arcs that enter its blocks from elsewhere */
 	int line;		/* index into cover.lines */
 	int *arcs, n;
-	bool tail;		/* only the function's last block has it */
+	bool tail;		/* of the function's last block alone; the other blocks that have the line, if any, are a part of their own */
+	bool ends;		/* one of the blocks ends with the line */
 };
 
 struct branch {			/* way @nr out of the decisions on a line, whatever number of copies of it there are */

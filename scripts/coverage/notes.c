@@ -286,34 +286,45 @@ static int by_line(const void *a, const void *b)
 	return x[1] != y[1] ? x[1] - y[1] : x[0] - y[0];
 }
 
-/* A line that several blocks share was executed as often as it was entered from elsewhere. The last block, where the ways
- * out of a function meet, may carry a line that is none of its own: it counts for lines that have nothing else. */
-static void make_parts(struct cover *c, struct function *f, struct pairs *p)
+/* The part of the blocks in @p, pairs of one line, from @at to @end. */
+static void add_part(struct cover *c, struct function *f, const struct pairs *p, int at, int end, bool tail)
 {
+	struct line_part part = { .line = p->p[at][1], .arcs = xcalloc(f->n_arcs + 1, sizeof(int)), .tail = tail };
 	bool *mine = xcalloc(f->n_blocks, 1);
 
+	for (; at < end; at++) {
+		mine[p->p[at][0]] = true;
+		part.ends |= p->last_line[p->p[at][0]] == part.line;
+		c->lines[part.line].shared |= p->last_line[p->p[at][0]] != part.line;
+	}
+	for (int a = 0; a < f->n_arcs; a++)
+		if (mine[f->arcs[a].dst] && !mine[f->arcs[a].src])
+			part.arcs[part.n++] = a;
+	part.arcs = resize(part.arcs, (part.n + 1) * sizeof(int));
+	f->parts = resize(f->parts, (f->n_parts + 1) * sizeof(*f->parts));
+	f->parts[f->n_parts++] = part;
+	free(mine);
+}
+
+/*
+ * A line that several blocks share was executed as often as it was entered from elsewhere. The last block, where the ways
+ * out of a function meet, may carry a line that is none of its own: it counts where nothing else does (drop_tails()).
+ */
+static void make_parts(struct cover *c, struct function *f, struct pairs *p)
+{
 	if (p->n)
 		qsort(p->p, p->n, sizeof(*p->p), by_line);
-	for (int i = 0, end; i < p->n; i = end) {
-		struct line_part part = { .line = p->p[i][1], .arcs = xcalloc(f->n_arcs + 1, sizeof(int)) };
-
-		/* In the order of blocks: if the last is the first, it is the only one. */
-		part.tail = p->p[i][0] == f->n_blocks - 1;
-		memset(mine, 0, f->n_blocks);
-		for (end = i; end < p->n && p->p[end][1] == part.line; end++) {
-			if (p->p[end][0] == f->n_blocks - 1 && !part.tail)
-				continue;
-			mine[p->p[end][0]] = true;
-			c->lines[part.line].shared |= p->last_line[p->p[end][0]] != part.line;
-		}
-		for (int a = 0; a < f->n_arcs; a++)
-			if (mine[f->arcs[a].dst] && !mine[f->arcs[a].src])
-				part.arcs[part.n++] = a;
-		part.arcs = resize(part.arcs, (part.n + 1) * sizeof(int));
-		f->parts = resize(f->parts, (f->n_parts + 1) * sizeof(*f->parts));
-		f->parts[f->n_parts++] = part;
+	for (int i = 0, end, last; i < p->n; i = end) {
+		for (end = i; end < p->n && p->p[end][1] == p->p[i][1]; end++)
+			;
+		/* In the order of blocks. */
+		for (last = end; last > i && p->p[last - 1][0] == f->n_blocks - 1; last--)
+			;
+		if (last > i)
+			add_part(c, f, p, i, last, false);
+		if (last < end)
+			add_part(c, f, p, last, end, true);
 	}
-	free(mine);
 }
 
 /* Branch @nr of a line: a header's code, or an inlined function's, has the same ones in each copy. */
@@ -357,21 +368,33 @@ static bool own_line(const struct cover *c, const struct function *f, int line)
 	return c->lines[line].file == f->file && c->lines[line].nr >= f->start && c->lines[line].nr <= f->end;
 }
 
+/*
+ * gcov does not take a function's last block for one that ends with a line, and counts a line by the blocks that end with it, if
+ * there are any in the object; a line of the function's own, which may be inlined elsewhere, was executed all the same.
+ */
 static void drop_tails(struct cover *c, const struct object *o)
 {
-	bool *whole = xcalloc(c->n_lines + 1, 1);
+	bool *elsewhere = xcalloc(c->n_lines + 1, 1);
 
 	for (int i = o->first; i < o->end; i++)
-		for (int k = 0; k < c->functions[i].n_parts; k++)
-			whole[c->functions[i].parts[k].line] |= !c->functions[i].parts[k].tail;
+		for (int k = 0; k < c->functions[i].n_parts; k++) {
+			const struct line_part *part = &c->functions[i].parts[k];
+
+			elsewhere[part->line] |= part->ends && !part->tail;
+		}
 	for (int i = o->first; i < o->end; i++) {
 		struct function *f = &c->functions[i];
 
-		for (int k = 0; k < f->n_parts; k++)
-			if (f->parts[k].tail && whole[f->parts[k].line] && !own_line(c, f, f->parts[k].line))
+		for (int k = 0; k < f->n_parts; k++) {
+			if (!f->parts[k].tail || !elsewhere[f->parts[k].line])
+				continue;
+			if (own_line(c, f, f->parts[k].line) && !(k && f->parts[k - 1].line == f->parts[k].line))
+				c->lines[f->parts[k].line].shared = true;
+			else
 				f->parts[k].n = 0;
+		}
 	}
-	free(whole);
+	free(elsewhere);
 }
 
 static void end_function(struct cover *c, struct reader *r, int function, struct pairs *p)
