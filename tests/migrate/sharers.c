@@ -34,8 +34,15 @@ static struct control {
 	volatile int go;		/* futex: the sharers' turn */
 	volatile bool set, stop;	/* the watcher may begin, has to end */
 	volatile int struck, done;	/* the strike came; sharers that have acted */
-	volatile long left, wrong;	/* migration entries, wrong pages: found in the end */
+	volatile long left;		/* migration entries, */
+	volatile int wrong;		/* and wrong pages: found in the end */
 } *control;
+
+/* Several processes do it, and one may take the CPU from another in the middle. */
+static void count(volatile int *n)
+{
+	__atomic_fetch_add(n, 1, __ATOMIC_RELAXED);
+}
 
 /*
  * In front of the pages under test lie as many that the watcher alone keeps: they pull its VMA to the front.
@@ -75,13 +82,13 @@ static long count_migrating(const char *p)
 static void sharer_unmaps(void)
 {
 	munmap(region, LEN);
-	control->done++;
+	count(&control->done);
 	pause();
 }
 
 static void sharer_exits(void)
 {
-	control->done++;
+	count(&control->done);
 	_exit(0);
 }
 
@@ -92,9 +99,9 @@ static void sharer_forks(void)
 	if (!pid)
 		_exit(mm_check(region, LEN, 1) != -1);
 	if (pid < 0 || mm_check(region, LEN, 1) != -1)
-		control->wrong++;
+		count(&control->wrong);
 	waitpid(pid, NULL, 0);
-	control->done++;
+	count(&control->done);
 	pause();
 }
 
@@ -187,7 +194,7 @@ static void __attribute__((noreturn)) run_filler(void)
 		if (mremap(region, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != to)
 			_exit(2);
 	}
-	control->ready++;
+	count(&control->ready);
 	for (;;)
 		pause();
 }
@@ -197,7 +204,7 @@ static void __attribute__((noreturn)) run_sharer(void (*act)(void))
 	mm_touch_read(region, LEN);
 	if (act)
 		set_fifo(PRIO_SHARER);
-	control->ready++;
+	count(&control->ready);
 	while (!control->go)
 		syscall(__NR_futex, &control->go, FUTEX_WAIT, 0, NULL, NULL, 0);
 	if (act)
@@ -228,14 +235,14 @@ static void __attribute__((noreturn)) run_watcher(void (*strike)(void), bool bac
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", getppid());
 	first = open(path, O_RDONLY);
 	set_fifo(PRIO_WATCHER);
-	control->ready++;
+	count(&control->ready);
 	while (!control->set)
 		mm_nap(LONG_NAP_NS);
 	/* Now, so that the walk finds the new VMA after those of all others. */
 	if (mremap(region, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, aside) != aside)
 		_exit(2);
 	mm_touch_read(aside, LEN);
-	control->ready++;
+	count(&control->ready);
 	while (!control->stop && !control->struck) {
 		if (walk_is_between(first, last, back)) {
 			control->struck = 1;
@@ -248,8 +255,8 @@ static void __attribute__((noreturn)) run_watcher(void (*strike)(void), bool bac
 		mm_nap(LONG_NAP_NS);
 	/* To touch a page that never came back would be to wait for ever. */
 	control->left = count_migrating(aside);
-	if (!control->left)
-		control->wrong += mm_check(aside, LEN, 1) != -1;
+	if (!control->left && mm_check(aside, LEN, 1) != -1)
+		count(&control->wrong);
 	_exit(0);
 }
 
