@@ -39,3 +39,21 @@ long mm_cgroup_drop(const struct mm_cgroup *cg, void *p, size_t len)
 	}
 	return n;
 }
+
+long mm_fill_swapped(void *p, size_t len, uint64_t seed)
+{
+	struct mm_cgroup cg;
+	long n;
+	int err;
+
+	err = mm_cgroup_create(&cg, "fill-swapped");
+	if (!err)
+		err = mm_cgroup_enter(&cg);
+	if (err)
+		return err;
+	mm_fill(p, len, seed);
+	mm_cgroup_leave();
+	n = mm_cgroup_drop(&cg, p, len);
+	err = mm_cgroup_remove(&cg);
+	return n ?: err;
+}

@@ -137,6 +137,8 @@ int mm_vma_count(pid_t pid, const void *addr, size_t len);
 char *mm_maps(pid_t pid);
 /* A field of the VMA's smaps entry in kB ("Rss", "Pss", "Swap", "Locked", "Shared_Dirty", ...), or -errno. */
 long mm_smaps(pid_t pid, const void *addr, const char *field);
+/* The same field of all VMAs whose VmFlags has @flag, summed up. */
+long mm_smaps_sum(pid_t pid, const char *field, const char *flag);
 /* Whether VmFlags of that entry has the two-letter @flag ("lo", "mg", "uw", ...). */
 bool mm_vmflag(pid_t pid, const void *addr, const char *flag);
 /* Whether guard regions can be had in a mapping of these flags: MAP_PRIVATE or MAP_SHARED, and anonymous. */
@@ -359,6 +361,8 @@ int mm_fail_walk(int (*fn)(void *arg), int (*after)(int nth, int ret, void *arg)
 int mm_mseal(void *p, size_t len);
 int mm_userfaultfd(int flags);
 int mm_process_madvise(pid_t pid, void *p, size_t len, int advice);
+/* Root has all capabilities: give up the effective one @cap (CAP_IPC_LOCK, ...). */
+int mm_drop_cap(int cap);
 
 /* ---- objects of the reverse map, of all processes together (objects.c) ---- */
 
@@ -389,5 +393,10 @@ void mm_lru_drain(void);
  * are. The range has to be written, and charged, in the group; the processes that map it may be anywhere.
  */
 long mm_cgroup_drop(const struct mm_cgroup *cg, void *p, size_t len);
+/*
+ * mm_fill() and reclaim, in a group of its own, so that nothing else goes, until all of the range is in swap and nowhere else: what
+ * mm_cgroup_drop() returns. It needs mm_need_swap() and mm_need_memcg().
+ */
+long mm_fill_swapped(void *p, size_t len, uint64_t seed);
 
 #endif

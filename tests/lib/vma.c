@@ -135,18 +135,45 @@ long mm_smaps(pid_t pid, const void *addr, const char *field)
 	return text ? strtol(text, NULL, 10) : err;
 }
 
-bool mm_vmflag(pid_t pid, const void *addr, const char *flag)
+/* Whether one of the words of @text, which is cut into them, is @flag. */
+static bool has_word(char *text, const char *flag)
 {
-	char line[512], *save = NULL, *word;
-	int err;
-	char *text = smaps_line(pid, addr, "VmFlags", line, sizeof(line), &err);
+	char *save = NULL;
 
-	if (!text)
-		return false;
-	for (word = strtok_r(text, " \n", &save); word; word = strtok_r(NULL, " \n", &save))
+	for (char *word = strtok_r(text, " \n", &save); word; word = strtok_r(NULL, " \n", &save))
 		if (!strcmp(word, flag))
 			return true;
 	return false;
+}
+
+bool mm_vmflag(pid_t pid, const void *addr, const char *flag)
+{
+	char line[512];
+	int err;
+	char *text = smaps_line(pid, addr, "VmFlags", line, sizeof(line), &err);
+
+	return text && has_word(text, flag);
+}
+
+/* VmFlags is the last line of an entry. */
+long mm_smaps_sum(pid_t pid, const char *field, const char *flag)
+{
+	size_t len = strlen(field);
+	long sum = 0, kb = 0;
+	char line[512];
+	FILE *f;
+
+	f = mm_proc_fopen(pid, "smaps");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, field, len) && line[len] == ':')
+			kb = strtol(line + len + 1, NULL, 10);
+		else if (!strncmp(line, "VmFlags:", 8) && has_word(line + 8, flag))
+			sum += kb;
+	}
+	fclose(f);
+	return sum;
 }
 
 const char *mm_need_guard(int flags)

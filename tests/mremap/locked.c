@@ -4,7 +4,6 @@
 #include <linux/capability.h>
 #include <linux/kernel-page-flags.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include "mremap.h"
 
 #define KPF_MLOCKED	33	/* of the kernel's own linux/kernel-page-flags.h */
@@ -179,18 +178,6 @@ TEST_F(region, on_fault)
 	munmap(new, LEN + 4 * PAGE);
 }
 
-/* Root may lock without limit: give that up. */
-static int drop_ipc_lock(void)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
-
-	if (syscall(__NR_capget, &head, data))
-		return -errno;
-	data[0].effective &= ~(1U << CAP_IPC_LOCK);
-	return syscall(__NR_capset, &head, data) ? -errno : 0;
-}
-
 /* up to RLIMIT_MEMLOCK a locked mapping grows; a page more is EAGAIN, nothing changed; moves are free */
 TEST_F(region, limit)
 {
@@ -198,7 +185,7 @@ TEST_F(region, limit)
 	char *before, *after, *new;
 
 	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &limit));
-	ASSERT_EQ(0, drop_ipc_lock());
+	ASSERT_EQ(0, mm_drop_cap(CAP_IPC_LOCK));
 	before = mm_maps(0);
 	EXPECT_EQ(MAP_FAILED, mremap(self->p, LEN, LEN + 5 * PAGE, 0));
 	EXPECT_EQ(EAGAIN, errno);
