@@ -181,6 +181,30 @@ TEST_F(damon, address_space)
 	EXPECT_EQ(-1, mm_check(region, LEN, SEED));
 }
 
+/* DAMON looks at addresses in the middle of pages of a process that sleeps; the process reads its bytes when it wakes up */
+TEST_F(damon, sampled)
+{
+	pid_t pid;
+
+	self->t = mm_tree_fork(1, 1, NULL, NULL);
+	ASSERT_NE(NULL, self->t);
+	pid = mm_tree_pid(self->t, 0);
+	ASSERT_EQ(0, mm_tree_call(self->t, 0, fill_again, (void *)(SEED + 1L)));
+	mm_lru_drain();
+	ASSERT_EQ(0, watch_range(pid));
+	ASSERT_EQ(0, put(SCHEME "action", "stat"));
+	ASSERT_EQ(0, set_interval(2000));
+	for (int i = 0; i < 5; i++) {
+		ASSERT_EQ(0, put("0/state", "on"));
+		for (int j = 0; j < PATIENCE && stat_of_scheme("nr_tried") < 3; j++)
+			usleep(2000);
+		EXPECT_LE(3, stat_of_scheme("nr_tried"));
+		ASSERT_EQ(0, put("0/state", "off"));
+		ASSERT_EQ(0, mm_tree_call(self->t, 0, wrong_for, (void *)(SEED + 1L)));
+	}
+	EXPECT_EQ(PAGES, mm_count_present(pid, region, LEN));
+}
+
 /* a scheme with a memcg filter takes the pages of that group and of no other */
 TEST_F(damon, group_filter)
 {
