@@ -128,14 +128,28 @@ key()
 give()
 {
 	cmp -s upstream/KNOWN "$out/KNOWN" || { rm -f "$out/KNOWN"; cp upstream/KNOWN "$out/KNOWN"; }
-	for part in "$guest"/base.cpio "$guest"/swap.img "$guest"/ext4.img "$guest"/cpio/*.cpio; do
-		[ "$part" -ef "$out/${part#"$guest/"}" ] || ln -f "$part" "$out/${part#"$guest/"}"
-	done
+	cp -lf "$guest/base.cpio" "$guest/swap.img" "$guest/ext4.img" "$out/"
+	cp -lf "$guest"/cpio/*.cpio "$out/cpio/"
 	cat "$guest/tests.list" "$out/upstream.list" > "$out/tests.list.tmp"
 	cmp -s "$out/tests.list.tmp" "$out/tests.list" || mv "$out/tests.list.tmp" "$out/tests.list"
 }
 
-# hosted DIR: the programs of tools/testing/DIR, which are made in their directory, from mm's files above it: in a copy of it, below
+is_hosted()
+{
+	case " $hosted " in
+	*" $1 "*) true ;;
+	*) false ;;
+	esac
+}
+
+# make_selftests DIR: its programs, side by side; what does not build is no reason to stop.
+# shellcheck disable=SC2046 # words
+make_selftests()
+{
+	make_in "$1" -k -j"$(nproc)" $(sed "s|^|$out/obj/$1/|" "$out/$1.programs")
+}
+
+# make_hosted DIR: the programs of tools/testing/DIR, which are made in their directory, from mm's files above it: in a copy of it, below
 # links to the rest. They watch their own memory (ASan), so they come with its libraries; what is left at their end is no fault.
 make_hosted()
 {
@@ -158,6 +172,7 @@ make_hosted()
 		chmod +x "$cc"
 	fi
 	# Not side by side: some of them make their links as they go.
+	# shellcheck disable=SC2046 # words
 	MAKEFLAGS='' make -k --no-print-directory -C "$src/tools/testing/$1" CC="$cc" LDLIBS="-lpthread -lurcu $src/options.o" \
 		$(cat "$out/$1.programs")
 }
@@ -198,11 +213,13 @@ for dir in mm memfd mincore proc $hosted; do
 	[ -d "$tree/$source" ] || continue
 	programs "$dir" > "$out/$dir.programs"
 	[ -s "$out/$dir.programs" ] || continue
-	case " $hosted " in
-	*" $dir "*) made=$out/obj/src/tools/testing/$dir; make_hosted "$dir" > "$out/$dir.log" 2>&1 || true ;;
-	# shellcheck disable=SC2046 # words
-	*) made=$out/obj/$dir; make_in "$dir" -k -j"$(nproc)" $(sed "s|^|$made/|" "$out/$dir.programs") > "$out/$dir.log" 2>&1 || true ;;
-	esac
+	if is_hosted "$dir"; then
+		made=$out/obj/src/tools/testing/$dir
+		make_hosted "$dir" > "$out/$dir.log" 2>&1 || true
+	else
+		made=$out/obj/$dir
+		make_selftests "$dir" > "$out/$dir.log" 2>&1 || true
+	fi
 	while read -r p; do
 		name=$(name_of "$dir/$p")
 		rm -f "$out/bin/mm.$name" "$out/cpio/mm.$name.cpio"
@@ -210,10 +227,11 @@ for dir in mm memfd mincore proc $hosted; do
 			echo "$dir/$p" >> "$out/failed"
 		else
 			strip -o "$out/bin/mm.$name" "$made/$p"
-			case " $hosted " in
-			*" $dir "*) hosted_cpio "$name" ;;
-			*) ./mkcpio.sh tests "$out/cpio/mm.$name.cpio" "$out/bin/mm.$name" ;;
-			esac
+			if is_hosted "$dir"; then
+				hosted_cpio "$name"
+			else
+				./mkcpio.sh tests "$out/cpio/mm.$name.cpio" "$out/bin/mm.$name"
+			fi
 		fi
 		list "$dir" "$p" "$source/$p.c" >> "$out/upstream.list.tmp"
 	done < "$out/$dir.programs"
