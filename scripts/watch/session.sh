@@ -14,6 +14,7 @@ finish()
 	pkill -INT -g "$pid" 2>/dev/null || true
 	wait "$pid" || true
 	rm -f "$out" "$before"
+	make build > /dev/null 2>&1
 }
 
 # heard WORDS: wait until the watch has said them.
