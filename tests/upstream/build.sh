@@ -13,9 +13,16 @@ out=$guest/upstream
 selftests=$tree/tools/testing/selftests
 table=upstream/programs
 uapi=$tree/build-headers/usr/include
-sources="mm memfd mincore proc kselftest.h kselftest_harness.h lib.mk"
+own="mm memfd mincore proc"		# of tools/testing/selftests
 hosted="vma memblock radix-tree"	# of tools/testing
-shared="mm lib include tools/include tools/lib tools/testing/shared"
+
+is_hosted()
+{
+	case " $hosted " in
+	*" $1 "*) true ;;
+	*) false ;;
+	esac
+}
 
 # make_in DIR WORDS...: the tree's own makefile there, its programs in $out/obj/DIR.
 make_in()
@@ -43,11 +50,12 @@ is_wanted()
 # shellcheck disable=SC2016 # make expands it
 programs()
 {
-	case $1 in
-	proc | vma | memblock | radix-tree) sed -n "s|^$1/\([^	]*\)	.*|\1|p" "$table" | sort -u ;;
-	*) make_in "$1" --eval='mmuml-list: ; @echo $(TEST_GEN_PROGS) $(TEST_GEN_FILES)' mmuml-list 2>/dev/null |
-		tr ' ' '\n' | sed 's|.*/||; /\.so$/d; /^$/d' | sort -u ;;
-	esac | while read -r p; do
+	if [ "$1" = proc ] || is_hosted "$1"; then
+		sed -n "s|^$1/\\([^	]*\\)	.*|\\1|p" "$table" | sort -u
+	else
+		make_in "$1" --eval='mmuml-list: ; @echo $(TEST_GEN_PROGS) $(TEST_GEN_FILES)' mmuml-list 2>/dev/null |
+			tr ' ' '\n' | sed 's|.*/||; /\.so$/d; /^$/d' | sort -u
+	fi | while read -r p; do
 		if [ "$(row 1 "$1/$p")" = no ] || ! is_wanted "$1/$p"; then
 			continue
 		fi
@@ -104,24 +112,37 @@ list()
 	done
 }
 
-# key: what it is made of.
+# sources DIR: what its programs are made of, below the tree.
+sources()
+{
+	if is_hosted "$1"; then
+		echo "tools/testing/$1 tools/testing/shared tools/include tools/lib include lib $tried"
+	else
+		for f in "$1" kselftest.h kselftest_harness.h lib.mk; do
+			echo "tools/testing/selftests/$f"
+		done
+	fi
+}
+
+# edits_of SOURCES...: those of $edits that are among them.
+edits_of()
+{
+	for f in $edits; do
+		for source; do
+			case $f in "$source" | "$source"/*) echo "$tree/$f" ;; esac
+		done
+	done
+}
+
+# key DIR: a number for all that decides what becomes of it.
+# shellcheck disable=SC2046 # words
 key()
 {
-	# shellcheck disable=SC2086 # words
-	(
-		for f in $sources; do
-			git -C "$tree" rev-parse -q --verify "HEAD:tools/testing/selftests/$f" || true
-		done
-		for f in $hosted; do
-			git -C "$tree" rev-parse -q --verify "HEAD:tools/testing/$f" || true
-		done
-		for f in $shared; do
-			git -C "$tree" rev-parse -q --verify "HEAD:$f" || true
-		done
-		# Edited where they are.
-		cd "$tree" && git diff HEAD -- tools/testing $shared && git ls-files -o --exclude-standard -- tools/testing
-	)
-	cat "$uapi/.sum" "$table" upstream/build.sh upstream/*.c list.sh mkcpio.sh
+	{
+		git -C "$tree" ls-tree HEAD $(sources "$1")
+		edits_of $(sources "$1") | xargs -r cksum 2>&1
+		cat "$uapi/.sum" "$table" upstream/build.sh list.sh mkcpio.sh
+	} | cksum
 }
 
 # give: the list of what is known, the guest's own tests and its parts, as they are now.
@@ -130,16 +151,11 @@ give()
 	cmp -s upstream/KNOWN "$out/KNOWN" || { rm -f "$out/KNOWN"; cp upstream/KNOWN "$out/KNOWN"; }
 	cp -lf "$guest/base.cpio" "$guest/swap.img" "$guest/ext4.img" "$out/"
 	cp -lf "$guest"/cpio/*.cpio "$out/cpio/"
-	cat "$guest/tests.list" "$out/upstream.list" > "$out/tests.list.tmp"
+	cp "$guest/tests.list" "$out/tests.list.tmp"
+	for dir in $own $hosted kit; do
+		[ ! -e "$out/$dir.list" ] || cat "$out/$dir.list" >> "$out/tests.list.tmp"
+	done
 	cmp -s "$out/tests.list.tmp" "$out/tests.list" || mv "$out/tests.list.tmp" "$out/tests.list"
-}
-
-is_hosted()
-{
-	case " $hosted " in
-	*" $1 "*) true ;;
-	*) false ;;
-	esac
 }
 
 # make_selftests DIR: its programs, side by side; what does not build is no reason to stop.
@@ -187,68 +203,90 @@ hosted_cpio()
 	cat "$out/obj/program.cpio" "$out/obj/libraries.cpio" > "$out/cpio/mm.$1.cpio"
 }
 
-key=$(key | cksum)
-if [ "$key" = "$(cat "$out/.key" 2>/dev/null)" ]; then
-	case $(cat "$out/.set" 2>/dev/null) in
-	all | "$wanted")
-		give
-		exit 0 ;;
-	esac
-else
-	# Headers are in no makefile's list.
-	rm -rf "${out:?}/obj" "${out:?}/bin"
-fi
-# Of the quick ones those are made that can be.
-[ "$wanted" != all ] || for package in libcap-dev libnuma-dev liburing-dev liburcu-dev; do
-	(cd .. && scripts/doctor.sh --want $package)
-done
-echo "  MAKE    tools/testing: selftests/mm memfd mincore proc, $hosted$([ "$wanted" = all ] || echo ", what is quick of them")"
-rm -f "$out/.key" "$out/.set"
-mkdir -p "$out/bin" "$out/cpio"
-: > "$out/failed"
-: > "$out/upstream.list.tmp"
-for dir in mm memfd mincore proc $hosted; do
-	source=tools/testing/selftests/$dir
-	[ -d "$tree/$source" ] || source=tools/testing/$dir
-	[ -d "$tree/$source" ] || continue
-	programs "$dir" > "$out/$dir.programs"
-	[ -s "$out/$dir.programs" ] || continue
-	if is_hosted "$dir"; then
-		made=$out/obj/src/tools/testing/$dir
-		make_hosted "$dir" > "$out/$dir.log" 2>&1 || true
+# Of the quick ones those are made that can be; the rest has to be had.
+want_packages()
+{
+	for package in libcap-dev libnuma-dev liburing-dev liburcu-dev; do
+		(cd .. && scripts/doctor.sh --want $package)
+	done
+}
+
+# make_dir DIR: its programs and DIR.list, if they are not as they should be already. DIR.key says for what they were made, and
+# DIR.set which of them.
+make_dir()
+{
+	source=tools/testing/selftests/$1
+	[ -d "$tree/$source" ] || source=tools/testing/$1
+	[ -d "$tree/$source" ] || return 0
+	key=$(key "$1")
+	if [ "$key" = "$(cat "$out/$1.key" 2>/dev/null)" ]; then
+		case $(cat "$out/$1.set" 2>/dev/null) in
+		all | "$wanted") return 0 ;;
+		esac
+	fi
+	programs "$1" > "$out/$1.programs"
+	: > "$out/$1.list.tmp"
+	if [ -s "$out/$1.programs" ]; then
+		echo "  MAKE    $source$([ "$wanted" = all ] || echo ", what is quick of it")"
+		# Headers are in no makefile's list.
+		[ "$key" = "$(cat "$out/$1.key" 2>/dev/null)" ] || rm -rf "${out:?}/obj/$1" "${out:?}/obj/src/tools/testing/$1"
+		rm -f "$out/$1.key" "$out/$1.set"
+		[ "$wanted" != all ] || want_packages
+		make_programs "$1"
+	fi
+	mv "$out/$1.list.tmp" "$out/$1.list"
+	echo "$key" > "$out/$1.key"
+	echo "$wanted" > "$out/$1.set"
+}
+
+# make_programs DIR: those of DIR.programs, each with its piece of the initramfs and its lines of DIR.list.
+make_programs()
+{
+	if is_hosted "$1"; then
+		made=$out/obj/src/tools/testing/$1
+		make_hosted "$1" > "$out/$1.log" 2>&1 || true
 	else
-		made=$out/obj/$dir
-		make_selftests "$dir" > "$out/$dir.log" 2>&1 || true
+		made=$out/obj/$1
+		make_selftests "$1" > "$out/$1.log" 2>&1 || true
 	fi
 	while read -r p; do
-		name=$(name_of "$dir/$p")
+		name=$(name_of "$1/$p")
 		rm -f "$out/bin/mm.$name" "$out/cpio/mm.$name.cpio"
 		if [ ! -x "$made/$p" ]; then
-			echo "$dir/$p" >> "$out/failed"
+			why=$(grep -m1 -E "^$p\.c:.*error:|$1/$p|/$p\]" "$out/$1.log" || true)
+			echo "  NOTE    $1/$p does not build: ${why:-see $out/$1.log}"
 		else
 			strip -o "$out/bin/mm.$name" "$made/$p"
-			if is_hosted "$dir"; then
+			if is_hosted "$1"; then
 				hosted_cpio "$name"
 			else
 				./mkcpio.sh tests "$out/cpio/mm.$name.cpio" "$out/bin/mm.$name"
 			fi
 		fi
-		list "$dir" "$p" "$source/$p.c" >> "$out/upstream.list.tmp"
-	done < "$out/$dir.programs"
+		list "$1" "$p" "$source/$p.c" >> "$out/$1.list.tmp"
+	done < "$out/$1.programs"
+}
+
+# make_kit: of the kit, one that has KUnit, which is in the kernel already, run a suite, and one that says why another is not there.
+make_kit()
+{
+	for p in kunit absent; do
+		! cmp -s upstream/$p.c "$out/obj/$p.c" || continue
+		gcc -std=gnu11 -O2 -Wall -Wextra -static -s -o "$out/bin/mm.$p" upstream/$p.c
+		./mkcpio.sh tests "$out/cpio/mm.$p.cpio" "$out/bin/mm.$p"
+		cp upstream/$p.c "$out/obj/$p.c"
+	done
+	sed -n 's/^kunit\///p' "$table" | while IFS='	' read -r suite _ _ attributes; do
+		entry "mm.kunit.$suite" kunit "$suite" "$attributes" "KUnit's suite $suite"
+	done > "$out/kit.list"
+}
+
+mkdir -p "$out/bin" "$out/cpio" "$out/obj"
+# Of mm/ the hosted programs try a few files; an edit of the others is none here.
+tried=$(git -C "$tree" ls-tree --name-only HEAD mm/ | grep -E '^mm/(vma|memblock)' | tr '\n' ' ')
+edits=$(git -C "$tree" diff --name-only HEAD -- tools include lib mm; git -C "$tree" ls-files -o -- tools/testing)
+for dir in $own $hosted; do
+	make_dir "$dir"
 done
-# Of the kit: one that has KUnit, which is in the kernel already, run a suite, and one that says why another is not there.
-for p in kunit absent; do
-	gcc -std=gnu11 -O2 -Wall -Wextra -static -s -o "$out/bin/mm.$p" upstream/$p.c
-	./mkcpio.sh tests "$out/cpio/mm.$p.cpio" "$out/bin/mm.$p"
-done
-[ "$wanted" != all ] || sed -n 's/^kunit\///p' "$table" | while IFS='	' read -r suite _ _ attributes; do
-	entry "mm.kunit.$suite" kunit "$suite" "$attributes" "KUnit's suite $suite"
-done >> "$out/upstream.list.tmp"
-while read -r p; do
-	why=$(grep -m1 -E "^${p##*/}\.c:.*error:|$p|/${p##*/}\]" "$out/${p%%/*}.log" || true)
-	echo "  NOTE    $p does not build: ${why:-see $out/${p%%/*}.log}"
-done < "$out/failed"
-mv "$out/upstream.list.tmp" "$out/upstream.list"
+make_kit
 give
-echo "$key" > "$out/.key"
-echo "$wanted" > "$out/.set"
