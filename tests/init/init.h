@@ -41,6 +41,7 @@ void read_settings(void);
 /* ---- mounts.c ---- */
 
 #define SWAP_DEVICE	"/dev/ubda"
+
 /* All file systems that the tests need, hostfs with the host's files at /host, and swap. */
 void mount_all(void);
 

@@ -35,16 +35,19 @@ struct figure {
 #define OWN_PAGES	"/proc/self/smaps_rollup"
 #define KSM		"/sys/kernel/mm/ksm/"
 
+#define IN_MEMINFO(what)	.name = what, .file = MEMINFO, .key = what ":", .unit = " kB"
+#define IN_KSM(what)		.name = "ksm/" what, .file = KSM what, .key = "", .unit = ""
+
 static struct figure figures[] = {
-	{ .name = "AnonPages", .file = MEMINFO, .key = "AnonPages:", .unit = " kB", .own = OWN_PAGES, .own_key = "Anonymous:", .sign = 1 },
-	{ .name = "Mlocked", .file = MEMINFO, .key = "Mlocked:", .unit = " kB", .own = OWN_PAGES, .own_key = "Locked:", .sign = 1 },
-	{ .name = "Shmem", .file = MEMINFO, .key = "Shmem:", .unit = " kB" },
+	{ IN_MEMINFO("AnonPages"), .own = OWN_PAGES, .own_key = "Anonymous:", .sign = 1 },
+	{ IN_MEMINFO("Mlocked"), .own = OWN_PAGES, .own_key = "Locked:", .sign = 1 },
+	{ IN_MEMINFO("Shmem") },
 	/* A slot whose page is in the swap cache is free as soon as somebody wants one. */
-	{ .name = "SwapFree", .file = MEMINFO, .key = "SwapFree:", .unit = " kB", .own = MEMINFO, .own_key = "SwapCached:", .sign = -1 },
-	{ .name = "Committed_AS", .file = MEMINFO, .key = "Committed_AS:", .unit = " kB" },
-	{ .name = "HardwareCorrupted", .file = MEMINFO, .key = "HardwareCorrupted:", .unit = " kB" },
-	{ .name = "ksm/pages_shared", .file = KSM "pages_shared", .key = "", .unit = "" },
-	{ .name = "ksm/run", .file = KSM "run", .key = "", .unit = "" },
+	{ IN_MEMINFO("SwapFree"), .own = MEMINFO, .own_key = "SwapCached:", .sign = -1 },
+	{ IN_MEMINFO("Committed_AS") },
+	{ IN_MEMINFO("HardwareCorrupted") },
+	{ IN_KSM("pages_shared") },
+	{ IN_KSM("run") },
 };
 
 #define N_FIGURES	(sizeof(figures) / sizeof(figures[0]))
@@ -64,7 +67,7 @@ static struct watched watched[] = {
 
 static long unowned_before;
 static int patience = WAITS;
-static int refresh = -1;	/* /proc/sys/vm/stat_refresh */
+static int refresh = -1;		/* /proc/sys/vm/stat_refresh */
 static char *empty;			/* a mapping of a page that nobody touches */
 
 /*
