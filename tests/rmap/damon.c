@@ -158,8 +158,8 @@ TEST_F(damon, shared)
 	mm_snap_free(before);
 }
 
-/* the address space of one process: its own pages go, those of another process at the same place stay */
-TEST_F(damon, address_space)
+/* A child with bytes of its own in the region, which is what is watched; its PID. */
+static pid_t watch_child(struct __test_metadata *_metadata, FIXTURE_DATA(damon) *self)
 {
 	pid_t pid;
 
@@ -169,6 +169,14 @@ TEST_F(damon, address_space)
 	ASSERT_EQ(0, mm_tree_call(self->t, 0, fill_again, (void *)(SEED + 1L)));
 	mm_lru_drain();
 	ASSERT_EQ(0, watch_range(pid));
+	return pid;
+}
+
+/* the address space of one process: its own pages go, those of another process at the same place stay */
+TEST_F(damon, address_space)
+{
+	pid_t pid = watch_child(_metadata, self);
+
 	ASSERT_EQ(0, set_interval(10000));
 	ASSERT_EQ(0, put("0/state", "on"));
 	for (int i = 0; i < PATIENCE && mm_count_swapped(pid, region, LEN) < PAGES; i++)
@@ -184,14 +192,8 @@ TEST_F(damon, address_space)
 /* DAMON looks at addresses in the middle of pages of a process that sleeps; the process reads its bytes when it wakes up */
 TEST_F(damon, sampled)
 {
-	pid_t pid;
+	pid_t pid = watch_child(_metadata, self);
 
-	self->t = mm_tree_fork(1, 1, NULL, NULL);
-	ASSERT_NE(NULL, self->t);
-	pid = mm_tree_pid(self->t, 0);
-	ASSERT_EQ(0, mm_tree_call(self->t, 0, fill_again, (void *)(SEED + 1L)));
-	mm_lru_drain();
-	ASSERT_EQ(0, watch_range(pid));
 	ASSERT_EQ(0, put(SCHEME "action", "stat"));
 	ASSERT_EQ(0, set_interval(2000));
 	for (int i = 0; i < 5; i++) {
