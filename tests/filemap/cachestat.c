@@ -47,11 +47,6 @@ FIXTURE_VARIANT_ADD(file, ext4) { .dir = "/mnt", .on_disk = true };
 FIXTURE_VARIANT_ADD(file, tmpfs) { .dir = "/tmp" };
 FIXTURE_VARIANT_ADD(file, memfd) { .dir = "" };
 
-static int new_file(const char *dir)
-{
-	return *dir ? mm_tmpfile(dir, LEN) : mm_memfd(LEN);
-}
-
 static int write_pages(int fd, int from, int n)
 {
 	static char page[PAGE];
@@ -80,7 +75,7 @@ FIXTURE_SETUP(file)
 	NEED(mm_need_memcg());
 	NEED(variant->on_disk && access("/dev/ubdb", F_OK) ? "ext4 on /dev/ubdb" : NULL);
 	NEED(variant->on_disk ? NULL : mm_need_swap());
-	self->fd = new_file(variant->dir);
+	self->fd = mm_tmpfile(variant->dir, LEN);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, mm_cgroup_create(&self->cg, "cachestat"));
 }

@@ -105,7 +105,19 @@ int mm_memfd(size_t len)
 
 int mm_tmpfile(const char *dir, size_t len)
 {
+	if (!dir || !*dir)
+		return mm_memfd(len);
 	return sized(open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), len);
+}
+
+void *mm_map(size_t len, size_t align, int flags, int fd)
+{
+	void *p = mm_reserve(len, align);
+
+	if (!p)
+		return NULL;
+	p = mmap(p, len, PROT_READ | PROT_WRITE, flags | MAP_FIXED | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
+	return p == MAP_FAILED ? NULL : p;
 }
 
 /*

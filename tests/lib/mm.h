@@ -58,9 +58,11 @@ void *mm_map_aligned(size_t len, size_t align);
 void *mm_map_at_offset(size_t len, size_t align, size_t offset);
 /* Reserve (PROT_NONE) an aligned range that later MAP_FIXED and MREMAP_FIXED may use. */
 void *mm_reserve(size_t len, size_t align);
-/* A shmem file (memfd) or an unlinked file in @dir of @len bytes; the descriptor. */
+/* A shmem file (memfd) of @len bytes, or an unlinked one in @dir, which NULL and "" are not: a memfd; the descriptor. */
 int mm_memfd(size_t len);
 int mm_tmpfile(const char *dir, size_t len);
+/* Map @len bytes read-write as mm_map_aligned() does, but with MAP_PRIVATE or MAP_SHARED in @flags, of @fd or (-1) anonymous. */
+void *mm_map(size_t len, size_t align, int flags, int fd);
 
 /* Fill every byte of [p, p+len) with a pattern of @seed and the offset: no two pages are alike. */
 void mm_fill(void *p, size_t len, uint64_t seed);
@@ -156,6 +158,8 @@ long mm_status(pid_t pid, const char *field);
 /* One counter of /proc/vmstat, of /proc/meminfo (kB); -ENOENT if the kernel has no such counter. */
 long mm_vmstat(const char *name);
 long mm_meminfo(const char *name);
+/* nr_mlock of /proc/vmstat, with the pages that were in a batch of this CPU. */
+long mm_mlocked(void);
 /* Objects in use in one slab cache (active_objs is a whole-slab figure on SLUB: the function shrinks the
  * cache and drains per-CPU lists first, so that equal states give equal numbers). It waits for RCU callbacks, some
  * 60 ms a call. Caches of whole tasks (task_struct, cred, pid, ...) also change when a kworker comes or goes.

@@ -88,6 +88,12 @@ long mm_meminfo(const char *name)
 	return len < 0 ? len : field(text, name, ':');
 }
 
+long mm_mlocked(void)
+{
+	mm_lru_drain();
+	return mm_vmstat("nr_mlock");
+}
+
 long mm_vmstat(const char *name)
 {
 	int err;

@@ -99,9 +99,9 @@ FIXTURE_TEARDOWN(advice)
 static char *map(const FIXTURE_DATA(advice) *self, enum kind k, bool fill)
 {
 	int fd = kinds[k].file ? self->fd : -1;
-	char *p = mm_reserve(LEN, PAGE);
+	char *p = mm_map(LEN, PAGE, kinds[k].flags, fd);
 
-	if (!p || mmap(p, LEN, RW, kinds[k].flags | MAP_FIXED | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0) != p)
+	if (!p)
 		return NULL;
 	if (fill)
 		mm_fill(p, LEN, SEED);

@@ -52,13 +52,13 @@ FIXTURE_SETUP(memory)
 	NEED(variant->swapped ? mm_need_swap() ?: mm_need_memcg() : NULL);
 	self->fd = -1;
 	if (variant->dir) {
-		self->fd = *variant->dir ? mm_tmpfile(variant->dir, LEN) : mm_memfd(LEN);
+		self->fd = mm_tmpfile(variant->dir, LEN);
 		ASSERT_LE(0, self->fd);
 		mm_fill(buf, LEN, SEED);
 		ASSERT_EQ(LEN, pwrite(self->fd, buf, LEN, 0));
 	}
-	self->p = mm_reserve(LEN, PAGE);
-	ASSERT_EQ(self->p, mmap(self->p, LEN, RW, variant->flags | MAP_FIXED | (self->fd < 0 ? MAP_ANONYMOUS : 0), self->fd, 0));
+	self->p = mm_map(LEN, PAGE, variant->flags, self->fd);
+	ASSERT_NE(NULL, self->p);
 	if (variant->swapped)
 		ASSERT_EQ(0, mm_fill_swapped(self->p, LEN, OWN));
 	if (!variant->swapped)

@@ -275,12 +275,6 @@ V(remap_pages, PAGES, .shared = true);
 V(fork_child, PAGES, .anon = true);
 V(unlock_everything, 0);
 
-static long mlocked(void)
-{
-	mm_lru_drain();
-	return mm_vmstat("nr_mlock");
-}
-
 FIXTURE_SETUP(locked)
 {
 	self->room = mm_reserve(6 * LEN, PAGE);
@@ -289,14 +283,14 @@ FIXTURE_SETUP(locked)
 	self->p = self->room + LEN;
 	self->to = self->room + 4 * LEN;
 	ASSERT_EQ(0, mm_status(0, "VmLck"));
-	self->mlocked = mlocked();
+	self->mlocked = mm_mlocked();
 }
 
 FIXTURE_TEARDOWN(locked)
 {
 	munmap(self->room, 6 * LEN);
 	EXPECT_EQ(0, mm_status(0, "VmLck"));
-	EXPECT_EQ(self->mlocked, mlocked());
+	EXPECT_EQ(self->mlocked, mm_mlocked());
 }
 
 /* Pages of the range that are locked and there. */
@@ -319,7 +313,7 @@ static void check(struct __test_metadata *_metadata, FIXTURE_DATA(locked) *self,
 	EXPECT_EQ(variant->locked * PAGE / KB, mm_smaps_sum(0, "Size", "lo"));
 	pages = there(self->room, 6 * LEN);
 	if (variant->call != duplicate && variant->call != remap_pages) {
-		EXPECT_EQ(pages, mlocked() - self->mlocked);
+		EXPECT_EQ(pages, mm_mlocked() - self->mlocked);
 		EXPECT_EQ(pages * PAGE / KB, mm_smaps_sum(0, "Locked", "lo"));
 	}
 	/* Bytes, wherever the pages are. */
@@ -354,7 +348,7 @@ static void run(struct __test_metadata *_metadata, FIXTURE_DATA(locked) *self, c
 	ASSERT_EQ(0, mlock2(self->p, LEN, self->lock_flags));
 	ASSERT_EQ(self->lock_flags ? 0 : PAGES, mm_count_present(0, self->p, LEN));
 	mm_fill(self->p, LEN, SEED);
-	ASSERT_EQ(PAGES, mlocked() - self->mlocked);
+	ASSERT_EQ(PAGES, mm_mlocked() - self->mlocked);
 	ASSERT_EQ(LEN / KB, mm_status(0, "VmLck"));
 	ASSERT_EQ(0, variant->call(self, self->p));
 	check(_metadata, self, variant);
@@ -375,7 +369,7 @@ TEST_F(locked, adds_up)
 		run(_metadata, self, variant);
 		ASSERT_EQ(0, munmap(self->room, 6 * LEN));
 		ASSERT_EQ(0, mm_status(0, "VmLck"));
-		ASSERT_EQ(self->mlocked, mlocked());
+		ASSERT_EQ(self->mlocked, mm_mlocked());
 	}
 }
 

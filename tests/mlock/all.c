@@ -48,12 +48,6 @@ V(current_on_fault, MCL_CURRENT | MCL_ONFAULT);
 V(future_on_fault, MCL_FUTURE | MCL_ONFAULT);
 V(both_on_fault, MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 
-static long mlocked(void)
-{
-	mm_lru_drain();
-	return mm_vmstat("nr_mlock");
-}
-
 FIXTURE_SETUP(all)
 {
 	self->was = mm_map_aligned(LEN, PAGE);
@@ -65,7 +59,7 @@ FIXTURE_SETUP(all)
 	ASSERT_EQ(0, munmap(self->will, LEN));
 	mm_fill(self->was, PAGE, SEED);
 	ASSERT_EQ(0, mprotect(self->none, LEN, PROT_NONE));
-	self->mlocked = mlocked();
+	self->mlocked = mm_mlocked();
 	ASSERT_EQ(0, mlockall(variant->flags));
 }
 
@@ -73,7 +67,7 @@ FIXTURE_TEARDOWN(all)
 {
 	EXPECT_EQ(0, munlockall());
 	EXPECT_EQ(0, mm_status(0, "VmLck"));
-	EXPECT_EQ(self->mlocked, mlocked());
+	EXPECT_EQ(self->mlocked, mm_mlocked());
 }
 
 /* A new mapping of @flags. */
@@ -97,7 +91,7 @@ TEST_F(all, was_mapped)
 	EXPECT_EQ(mm_smaps_sum(0, "Size", "lo"), mm_status(0, "VmLck"));
 	EXPECT_EQ(locked, mm_status(0, "VmLck") > 0);
 	if (locked)
-		EXPECT_LT(PAGES, mlocked() - self->mlocked);
+		EXPECT_LT(PAGES, mm_mlocked() - self->mlocked);
 	EXPECT_EQ(-1, mm_check(self->was, PAGE, SEED));
 }
 
@@ -168,7 +162,7 @@ TEST_F(all, undone)
 	ASSERT_EQ(0, munlockall());
 	EXPECT_EQ(0, mm_status(0, "VmLck"));
 	EXPECT_EQ(0, mm_smaps_sum(0, "Size", "lo"));
-	EXPECT_EQ(self->mlocked, mlocked());
+	EXPECT_EQ(self->mlocked, mm_mlocked());
 	EXPECT_EQ(present, mm_count_present(0, self->was, LEN));
 	p = map(self, MAP_PRIVATE);
 	ASSERT_NE(NULL, p);

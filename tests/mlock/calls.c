@@ -53,12 +53,6 @@ V(ext4_private, .prot = RW, .flags = MAP_PRIVATE, .dir = "/mnt", .present = PAGE
 V(ext4_private_read, .prot = PROT_READ, .flags = MAP_PRIVATE, .dir = "/mnt", .present = PAGES);
 V(ext4_short, .prot = RW, .flags = MAP_SHARED, .dir = "/mnt", .file = 3 * PAGE, .err = ENOMEM, .present = 3);
 
-static long mlocked(void)
-{
-	mm_lru_drain();
-	return mm_vmstat("nr_mlock");
-}
-
 FIXTURE_SETUP(memory)
 {
 	NEED(variant->state == SWAPPED ? mm_need_swap() ?: mm_need_memcg() : NULL);
@@ -67,7 +61,7 @@ FIXTURE_SETUP(memory)
 	if (variant->dir) {
 		size_t len = variant->file ?: LEN;
 
-		self->fd = *variant->dir ? mm_tmpfile(variant->dir, len) : mm_memfd(len);
+		self->fd = mm_tmpfile(variant->dir, len);
 		ASSERT_LE(0, self->fd);
 	}
 	self->p = mm_reserve(LEN, PAGE);
@@ -81,7 +75,7 @@ FIXTURE_SETUP(memory)
 		ASSERT_EQ(0, madvise(self->p + 2 * PAGE, PAGE, MADV_GUARD_INSTALL));
 	if (variant->state != TOUCHED)
 		ASSERT_EQ(0, mm_count_present(0, self->p, LEN));
-	self->mlocked = mlocked();
+	self->mlocked = mm_mlocked();
 }
 
 FIXTURE_TEARDOWN(memory)
@@ -90,7 +84,7 @@ FIXTURE_TEARDOWN(memory)
 	if (self->fd >= 0)
 		close(self->fd);
 	EXPECT_EQ(0, mm_status(0, "VmLck"));
-	EXPECT_EQ(self->mlocked, mlocked());
+	EXPECT_EQ(self->mlocked, mm_mlocked());
 }
 
 /* all of it is accounted, and there if it can be; a private mapping that may be written has its own pages at once */
@@ -109,15 +103,15 @@ TEST_F(memory, lock)
 		EXPECT_EQ(!variant->copies && !variant->shared, page.file) TH_LOG("page %d", i);
 	}
 	if (variant->late)
-		mm_report("not_mlocked", variant->present - (mlocked() - self->mlocked));
+		mm_report("not_mlocked", variant->present - (mm_mlocked() - self->mlocked));
 	else if (!variant->shared)
-		EXPECT_EQ(variant->present, mlocked() - self->mlocked);
+		EXPECT_EQ(variant->present, mm_mlocked() - self->mlocked);
 	if (variant->state == TOUCHED || variant->state == SWAPPED)
 		EXPECT_EQ(-1, mm_check(self->p, LEN, SEED));
 	/* Unlocked it stays where it is. */
 	EXPECT_EQ(0, munlock(self->p, LEN));
 	EXPECT_EQ(0, mm_status(0, "VmLck"));
-	EXPECT_EQ(self->mlocked, mlocked());
+	EXPECT_EQ(self->mlocked, mm_mlocked());
 	EXPECT_EQ(variant->present, mm_count_present(0, self->p, LEN));
 }
 
@@ -131,7 +125,7 @@ TEST_F(memory, on_fault)
 	EXPECT_TRUE(mm_vmflag(0, self->p, "lf"));
 	EXPECT_EQ(LEN / KB, mm_status(0, "VmLck"));
 	EXPECT_EQ(was, mm_count_present(0, self->p, LEN));
-	EXPECT_EQ(was, mlocked() - self->mlocked);
+	EXPECT_EQ(was, mm_mlocked() - self->mlocked);
 	if (variant->prot == PROT_NONE)
 		return;
 	EXPECT_EQ(0, variant->prot & PROT_WRITE ? mm_probe_write(self->p, 1) : mm_probe_read(self->p));
@@ -140,10 +134,10 @@ TEST_F(memory, on_fault)
 	EXPECT_EQ(1, mm_count_present(0, self->p + PAGE, PAGE));
 	/* The page of zeroes that a load has got is nobody's. */
 	if (!variant->shared && !variant->late)
-		EXPECT_LE(variant->dir ? 2 : 1, mlocked() - self->mlocked);
+		EXPECT_LE(variant->dir ? 2 : 1, mm_mlocked() - self->mlocked);
 	EXPECT_EQ(0, munlock(self->p, LEN));
 	EXPECT_FALSE(mm_vmflag(0, self->p, "lf"));
-	EXPECT_EQ(self->mlocked, mlocked());
+	EXPECT_EQ(self->mlocked, mm_mlocked());
 }
 
 /* mlock(2): "the address range is rounded": one byte is its page, two may be two pages */
@@ -193,7 +187,7 @@ TEST(from_swap)
 {
 	char *p = mm_map_aligned(MANY * PAGE, PAGE);
 	struct mm_cgroup cg;
-	long before = mlocked();
+	long before = mm_mlocked();
 
 	NEED(mm_need_swap());
 	NEED(mm_need_memcg());
@@ -204,15 +198,15 @@ TEST(from_swap)
 	ASSERT_EQ(0, mm_pageout(p, MANY * PAGE));
 	ASSERT_EQ(0, mlock(p, MANY * PAGE));
 	ASSERT_EQ(0, mm_cgroup_leave());
-	for (int i = 0; i < 10 && mlocked() == before; i++) {
+	for (int i = 0; i < 10 && mm_mlocked() == before; i++) {
 		EXPECT_EQ(-EAGAIN, mm_cgroup_reclaim(&cg, MANY * PAGE));
 	}
 	EXPECT_EQ(MANY, mm_count_present(0, p, MANY * PAGE));
 	/* How many reclaim has met is chance. */
-	mm_report("mlocked_late", mlocked() - before);
+	mm_report("mlocked_late", mm_mlocked() - before);
 	EXPECT_EQ(-1, mm_check(p, MANY * PAGE, SEED));
 	ASSERT_EQ(0, munmap(p, MANY * PAGE));
-	EXPECT_EQ(before, mlocked());
+	EXPECT_EQ(before, mm_mlocked());
 	EXPECT_EQ(0, mm_cgroup_remove(&cg));
 }
 

@@ -75,14 +75,13 @@ FIXTURE_VARIANT_ADD(sealed, file_private_read) { .flags = MAP_PRIVATE, .prot = P
 /* LEN bytes of the mapping that the variant asks for, filled. */
 static char *map(const FIXTURE_VARIANT(sealed) *variant, int *fd)
 {
-	char *p = mm_reserve(LEN, PAGE);
+	char *p;
 
-	*fd = -1;
-	if (variant->dir)
-		*fd = *variant->dir ? mm_tmpfile(variant->dir, LEN) : mm_memfd(LEN);
-	if (!p || (variant->dir && *fd < 0))
+	*fd = variant->dir ? mm_tmpfile(variant->dir, LEN) : -1;
+	if (variant->dir && *fd < 0)
 		return NULL;
-	if (mmap(p, LEN, PROT_READ | PROT_WRITE, variant->flags | MAP_FIXED | (*fd < 0 ? MAP_ANONYMOUS : 0), *fd, 0) != p)
+	p = mm_map(LEN, PAGE, variant->flags, *fd);
+	if (!p)
 		return NULL;
 	mm_fill(p, LEN, SEED);
 	return mprotect(p, LEN, variant->prot) ? NULL : p;

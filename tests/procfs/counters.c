@@ -30,17 +30,9 @@ FIXTURE_VARIANT(counted) {
 	struct counters up[4];
 };
 
-static char *place(size_t len, int flags, int fd)
-{
-	char *p = mm_reserve(len, PMD_SIZE);
-
-	p = mmap(p, len, PROT_READ | PROT_WRITE, flags | MAP_FIXED | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
-
 static char *anon(FIXTURE_DATA(counted) *self)
 {
-	char *p = place(LEN, MAP_PRIVATE, -1);
+	char *p = mm_map(LEN, PMD_SIZE, MAP_PRIVATE, -1);
 
 	mm_touch_write(p, LEN);
 	return p;
@@ -55,7 +47,7 @@ static char *locked(FIXTURE_DATA(counted) *self)
 
 static char *shared(FIXTURE_DATA(counted) *self)
 {
-	char *p = place(LEN, MAP_SHARED, -1);
+	char *p = mm_map(LEN, PMD_SIZE, MAP_SHARED, -1);
 
 	mm_touch_write(p, LEN);
 	return p;
@@ -66,7 +58,7 @@ static char *file(FIXTURE_DATA(counted) *self)
 	char *p;
 
 	self->fd = mm_tmpfile("/mnt", LEN);
-	p = place(LEN, MAP_SHARED, self->fd);
+	p = mm_map(LEN, PMD_SIZE, MAP_SHARED, self->fd);
 	mm_touch_write(p, LEN);
 	return fsync(self->fd) ? NULL : p;
 }
@@ -74,7 +66,7 @@ static char *file(FIXTURE_DATA(counted) *self)
 /* A page of zeroes in each of 256 page tables: what it takes is the tables. */
 static char *tables(FIXTURE_DATA(counted) *self)
 {
-	char *p = place(PAGES * PMD_SIZE, MAP_PRIVATE | MAP_NORESERVE, -1);
+	char *p = mm_map(PAGES * PMD_SIZE, PMD_SIZE, MAP_PRIVATE | MAP_NORESERVE, -1);
 
 	for (int i = 0; i < PAGES; i++)
 		mm_touch_read(p + i * PMD_SIZE, PAGE);

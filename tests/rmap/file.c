@@ -94,7 +94,7 @@ FIXTURE_SETUP(file)
 {
 	char *p;
 
-	self->fd = variant->dir ? mm_tmpfile(variant->dir, LEN) : mm_memfd(LEN);
+	self->fd = mm_tmpfile(variant->dir, LEN);
 	ASSERT_LE(0, self->fd);
 	p = map_file(self->fd, MAP_SHARED);
 	ASSERT_NE(MAP_FAILED, p);

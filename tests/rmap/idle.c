@@ -108,7 +108,7 @@ FIXTURE_SETUP(idle)
 	NEED(need_idle());
 	self->fd = -1;
 	if (variant->file) {
-		self->fd = variant->dir ? mm_tmpfile(variant->dir, LEN) : mm_memfd(LEN);
+		self->fd = mm_tmpfile(variant->dir, LEN);
 		ASSERT_LE(0, self->fd);
 		region = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0);
 		ASSERT_NE(MAP_FAILED, region);

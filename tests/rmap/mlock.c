@@ -67,7 +67,7 @@ FIXTURE_SETUP(mlock)
 	ASSERT_EQ(0, mm_cgroup_create(&self->cg, "mlock"));
 	self->fd = -1;
 	if (variant->file)
-		self->fd = variant->dir ? mm_tmpfile(variant->dir, LEN) : mm_memfd(LEN);
+		self->fd = mm_tmpfile(variant->dir, LEN);
 	region = map_region(self->fd);
 	ASSERT_NE(NULL, region);
 	ASSERT_NE(MAP_FAILED, region);

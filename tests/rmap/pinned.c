@@ -83,7 +83,7 @@ TEST(of_files)
 	NEED(access("/dev/ubdb", F_OK) ? "ext4 on /dev/ubdb" : NULL);
 	for (int i = 0; i < 2 * sizeof(dirs) / sizeof(*dirs); i++) {
 		const char *dir = dirs[i / 2];
-		int fd = *dir ? mm_tmpfile(dir, N * PAGE) : mm_memfd(N * PAGE), flags = i % 2 ? MAP_PRIVATE : MAP_SHARED;
+		int fd = mm_tmpfile(dir, N * PAGE), flags = i % 2 ? MAP_PRIVATE : MAP_SHARED;
 		int want = !strcmp(dir, "/mnt") && flags == MAP_SHARED ? -EFAULT : 0, got;
 		char *p = mmap(NULL, N * PAGE, PROT_READ | PROT_WRITE, flags, fd, 0);
 		struct mm_pin pin;

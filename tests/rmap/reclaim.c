@@ -380,7 +380,7 @@ FIXTURE_SETUP(mapped)
 	NEED(mm_need_swap());
 	NEED(mm_need_memcg());
 	ASSERT_EQ(0, mm_cgroup_create(&self->cg, "mapped"));
-	self->fd = variant->dir ? mm_tmpfile(variant->dir, LEN) : mm_memfd(LEN);
+	self->fd = mm_tmpfile(variant->dir, LEN);
 	ASSERT_LE(0, self->fd);
 	region = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0);
 	ASSERT_NE(MAP_FAILED, region);

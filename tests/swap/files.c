@@ -38,7 +38,7 @@ FIXTURE_SETUP(copies)
 {
 	NEED(mm_need_swap());
 	NEED(!strcmp(variant->dir, "/mnt") && access("/dev/ubdb", F_OK) ? "ext4 on /dev/ubdb" : NULL);
-	self->fd = *variant->dir ? mm_tmpfile(variant->dir, LEN) : mm_memfd(LEN);
+	self->fd = mm_tmpfile(variant->dir, LEN);
 	ASSERT_LE(0, self->fd);
 	self->p = mmap(mm_reserve(LEN, PAGE), LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, self->fd, 0);
 	ASSERT_NE(MAP_FAILED, self->p);

@@ -43,12 +43,6 @@ V(ext4, .dir = "/mnt");
 V(ext4_locked, .dir = "/mnt", .locked = true);
 V(ext4_swapped, .dir = "/mnt", .swapped = true);
 
-static long mlocked(void)
-{
-	mm_lru_drain();
-	return mm_vmstat("nr_mlock");
-}
-
 static blkcnt_t blocks(int fd)
 {
 	struct stat st;
@@ -66,9 +60,9 @@ FIXTURE_SETUP(file)
 {
 	NEED(variant->swapped ? mm_need_swap() ?: mm_need_memcg() : NULL);
 	self->shmem = mm_meminfo("Shmem");
-	self->mlocked = mlocked();
+	self->mlocked = mm_mlocked();
 	self->swap = mm_swap_used();
-	self->fd = *variant->dir ? mm_tmpfile(variant->dir, LEN) : mm_memfd(LEN);
+	self->fd = mm_tmpfile(variant->dir, LEN);
 	ASSERT_LE(0, self->fd);
 	self->empty = blocks(self->fd);
 	self->p = mm_reserve(LEN, PAGE);
@@ -103,7 +97,7 @@ FIXTURE_TEARDOWN(file)
 	if (variant->swapped)
 		EXPECT_EQ(0, mm_cgroup_remove(&self->cg));
 	EXPECT_EQ(self->shmem, mm_meminfo("Shmem"));
-	EXPECT_EQ(self->mlocked, mlocked());
+	EXPECT_EQ(self->mlocked, mm_mlocked());
 	if (!mm_vmstat("nr_swapcached"))
 		EXPECT_EQ(self->swap, mm_swap_used());
 }
@@ -161,7 +155,7 @@ TEST_F(file, cut)
 	ASSERT_EQ(0, ftruncate(self->fd, 0));
 	EXPECT_EQ(0, allowed(self, 0, LEN));
 	EXPECT_EQ(self->shmem, mm_meminfo("Shmem"));
-	EXPECT_EQ(self->mlocked, mlocked());
+	EXPECT_EQ(self->mlocked, mm_mlocked());
 	if (!mm_vmstat("nr_swapcached"))
 		EXPECT_EQ(self->swap, mm_swap_used());
 }
