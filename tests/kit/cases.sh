@@ -15,7 +15,7 @@
 #   mistakes the tree with the mistakes
 #   coverage build-coverage, in which a report compiles
 
-STATE=${CHECK_TOP:?}/state		# list: "NAME NEEDS..."; times: "SECONDS NAME"; NAME.code, NAME.began, NAME.skip: why
+STATE=${CHECK_TOP:?}/state		# list: "NAME NEEDS..."; times: "SECONDS NAME"; failed: what to say of each; NAME.code, NAME.began, NAME.skip: why
 PASSED=0 FAILED=0 SKIPPED=0 LEFT_OUT=0
 
 # t [-x NAME]... [-host] [-alone] [-full] [-may WHAT] CASE FUNCTION: register a case, or run it if it is the one asked for.
@@ -107,6 +107,12 @@ end_case()
 		printf '  FAIL    kit.%s  (%d s)\n' "$2" "$took"
 		[ -e "$STATE/$2.code" ] || echo "          it was killed"
 		tail -n 30 "$CHECK_TOP/$2/log" | sed 's/^/          /'
+		# What the commands of the case said about failures may stand far before its end.
+		{
+			echo "  kit.$2"
+			grep -aE '^ *(FAIL|CRASH|TIMEOUT|error:|mmuml: (FAIL|error))' "$CHECK_TOP/$2/log" | tail -n 6 || true
+			tail -n 4 "$CHECK_TOP/$2/log"
+		} | sed 's/^/    /' >> "$STATE/failed"
 	fi
 	pkill -KILL -s "$1" 2>/dev/null || true
 }
@@ -179,6 +185,14 @@ run_case()
 	( set -eu; "$FUNCTION" )
 	echo $? > "$STATE/$CASE.code.new"
 	mv "$STATE/$CASE.code.new" "$STATE/$CASE.code"
+}
+
+# What failed, once more, behind all that passed: the log of a check is long, and often only its end is kept.
+show_failures()
+{
+	[ -s "$STATE/failed" ] || return 0
+	echo "what failed:"
+	cut -c 1-400 "$STATE/failed"
 }
 
 # Where the time went, slowest first: 15 lines, or all of them.

@@ -33,6 +33,7 @@ small_check()
 	. ./registered
 	run_cases
 	show_times
+	show_failures
 	echo "$PASSED passed, $FAILED failed"
 	END
 	echo "$1" > registered
@@ -47,6 +48,8 @@ counts_what_ended()
 		"left out without FULL=1: 1 "
 	says_not a.full
 	same "$(tail -n 1 "$CHECK/got")" "1 passed, 2 failed" "the last line"
+	same "$(sed '1,/^what failed/d' "$CHECK/got" | paste -sd' ' | tr -s ' ')" \
+		" kit.a.fail what it said kit.a.gone 1 passed, 2 failed" "what is said again at the end"
 	expect 0 env FULL=1 tests/kit/check.sh
 	same "$(tail -n 1 "$CHECK/got")" "1 passed, 3 failed" "the last line with FULL=1"
 }

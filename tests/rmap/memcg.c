@@ -43,18 +43,9 @@ static long event(const struct mm_cgroup *cg, const char *file, const char *name
 	return at ? atol(at + strlen(name)) : -1;
 }
 
-/*
- * memory.stat lags behind by up to 64 events a CPU and group, and is brought up to date when more than
- * that have gathered. So make some: pages that come and go.
- */
 static long stat_of(const struct mm_cgroup *cg, const char *name)
 {
-	char *p = mm_map_aligned(LEN, PAGE);
-
-	mm_cgroup_enter(cg);
-	mm_touch_write(p, LEN);
-	munmap(p, LEN);
-	mm_cgroup_leave();
+	mm_cgroup_stir(cg);
 	return mm_cgroup_stat(cg, name);
 }
 
