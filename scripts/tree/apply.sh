@@ -4,6 +4,9 @@
 # Patches as commits of the kit's repository, without a work tree. BASE is the commit below the stack, SCRATCH a directory of
 # this process. Sourced by scripts/tree.sh.
 #
+# MERGING: the bases whose records are being made, each asked for by a merge of the one before.
+MERGING=
+
 # What became of the patches on a base is a record, one line each:
 #   commit ID PATH          a patch and its commit
 #   there PATH              the tree has it already
@@ -85,10 +88,15 @@ behind()
 		echo "error: and Linux $3, to merge it with, is not to be had: $(sed -n 's/^  because: //p' "$SCRATCH/fetch.log" | head -n 1)" > "$SCRATCH/gone"
 		return 0
 	fi
-	[ "$below" != "$BASE" ] || return 0
+	# One whose own merge has led here cannot help: a patch that goes on neither would be asked of each for ever.
+	case " $MERGING " in
+	*" $below "*)
+		: > "$SCRATCH/circle"
+		return 0 ;;
+	esac
 	# A stack that does not go on that kernel is no ancestor.
 	there=$([ -z "$2" ] || series_patches "$(version_number "$(version_of "$below")")") || exit $?
-	record "$below" "$there" > "$SCRATCH/theirs" 2>/dev/null || return 0
+	(record "$below" "$there") > "$SCRATCH/theirs" 2>/dev/null || return 0
 	sed -n "s|^commit \([0-9a-f]*\) $1\$|\1|p" "$SCRATCH/theirs"
 }
 
@@ -106,7 +114,10 @@ merged()
 			mv "$SCRATCH/gone" "$SCRATCH/log"
 			INCOMPLETE=1
 		fi
-		[ -n "$theirs" ] || return 1
+		if [ -z "$theirs" ]; then
+			[ ! -e "$SCRATCH/circle" ] || INCOMPLETE=1
+			return 1
+		fi
 	fi
 	# git finds the ancestor by the history: give ours that of theirs.
 	ours=$(echo ours | GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' kgit commit-tree "$TOP_COMMIT^{tree}" -p "$theirs^" 2>"$SCRATCH/log") ||
@@ -238,6 +249,7 @@ record()
 	fi
 	(
 		# What a merge asks of another base is asked in here, and sets $key again.
+		MERGING="$MERGING $1"
 		KEY=$key BASE=$1 VERSION=$(version_number "$(version_of "$1")") INCOMPLETE=
 		SCRATCH=$(mktemp -d "$SCRATCH/record.XXXXXX")
 		RECORD=$SCRATCH/record

@@ -137,6 +137,13 @@ forms_of_a_patch()
 	done
 }
 
+# other_context PATCH: its first line of context is one that no file has.
+other_context()
+{
+	awk '/^@@/ { hunk = 1 } hunk && /^ / && !done { $0 = $0 "X"; done = 1 } { print }' "$1" > "$CHECK/damaged"
+	cp "$CHECK/damaged" "$1"
+}
+
 # Where no ancestor is to be had, a topic is left out for this time only.
 ancestor_is_gone()
 {
@@ -146,8 +153,8 @@ ancestor_is_gone()
 	sed 's/7\.2/9.9/' uml-config/kernels/7.2 > uml-config/kernels/9.9
 	for f in uml-config/patches/0010-*.patch; do
 		# It is not in this build's own kernel either, which would be the ancestor.
-		awk '/^@@/ { hunk = 1 } hunk && /^ / && !done { $0 = $0 "X"; done = 1 } { print }' "$f" > "${f%.patch}-9.9.patch"
-		rm "$f"
+		other_context "$f"
+		mv "$f" "${f%.patch}-9.9.patch"
 	done
 	sed -i 's/^0010-\(.*\)\.patch/0010-\1-9.9.patch/' uml-config/patches/series
 	stub bin/apt-get 'exit 1'
@@ -162,6 +169,22 @@ ancestor_is_gone()
 	name=$(S=git:$tree scripts/tree.sh --name)
 	git -C build/git worktree remove --force "$TOP/build/trees/$name"
 	rm -f "build/stacks/$name"
+}
+
+# A patch that goes on none of the supported kernels: the merge on each would ask for the merge on another, and never end.
+patch_for_no_kernel()
+{
+	a_copy
+	before=$(scripts/tree.sh --commit)
+	other_context mm-changes/mremap-move-page-tables/0002-um-let-mremap-move-page-tables.patch
+	expect 5 timeout 300 scripts/tree.sh --commit
+	says "0002-um-let-mremap-move-page-tables.patch does not apply" "hunk 1 of arch/um/Kconfig" "does not match the tree"
+	cp "$TOP"/mm-changes/mremap-move-page-tables/0002-*.patch mm-changes/mremap-move-page-tables/
+	# A topic of the kit's is left out, and the rest is in.
+	other_context "$(echo uml-config/patches/0010-*.patch)"
+	expect 0 timeout 300 scripts/tree.sh --commit
+	same "$(git -C build/git rev-list --count "refs/mmuml/base..$(tail -n 1 "$CHECK/got")")" \
+	     "$(($(git -C build/git rev-list --count "refs/mmuml/base..$before") - $(of_topic frames)))" "commits without the topic"
 }
 
 # stub_mirror PACKAGE=VERSION...: apt in $PWD/bin that has only these packages, whose kernel trees are a few files.
@@ -259,4 +282,5 @@ kernel_cases()
 	t -x tree kernels.topic_left_out topic_is_left_out
 	t -x tree kernels.ancestor_gone ancestor_is_gone
 	t -x tree kernels.options options_of_another_tree
+	t kernels.no_kernel patch_for_no_kernel
 }

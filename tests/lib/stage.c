@@ -171,8 +171,13 @@ struct mm_stage *mm_stage(size_t len)
 		mm_stage_end(s);
 		return NULL;
 	}
-	/* A journal that commits later would free pages later, and these would be in front of ours. */
+	/*
+	 * What is freed later would be in front of ours: by a journal that commits, by RCU the stacks of processes that
+	 * have ended, which are four pages each.
+	 */
 	sync();
+	mm_let_others_finish();
+	mm_rcu_barrier();
 	give_back(s, 0, low, SIZE_MAX);
 	return s;
 }
