@@ -431,6 +431,8 @@ TEST(slab_returns_after_fork)
 		SKIP(return, "needs SLUB_DEBUG (/sys/kernel/slab)");
 	*p = 1;
 	ASSERT_EQ(0, mm_in_child(touch_stack, p));
+	/* A process before this test may not be gone yet. */
+	mm_settle();
 	for (size_t i = 0; i < n; i++)
 		before[i] = mm_slab(caches[i]);
 	for (int round = 0; round < 2; round++) {
