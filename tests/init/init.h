@@ -85,6 +85,10 @@ static inline bool is_foreign(const struct test *t)
 	return *t->harness == FOREIGN[0];
 }
 
+/* collect.c. @deadline: of now_ms(), milliseconds of CLOCK_MONOTONIC. Sets o->status, or o->timed_out as well. */
+long now_ms(void);
+void collect(int fd, pid_t pid, long deadline, struct output *out, struct outcome *o);
+
 void read_plan(struct plan *plan);
 /* Run one test to its end, or to the end of its time; nothing of it is running any more. */
 void run_test(struct test *t, struct output *out, struct outcome *o);

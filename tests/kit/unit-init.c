@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the guest's init makes of text: a test's output, kmemleak's reports, the answers to /host/armed; and its stream of
- * counters. Its files are taken in whole; their results go to memory. Built with AddressSanitizer by check.sh; run in a scratch directory.
+ * What the guest's init makes of text: a test's output, kmemleak's reports, the answers to /host/armed; its stream of counters;
+ * and how it reads a test's output. Its files are taken in whole; their results go to memory. Built with AddressSanitizer by check.sh; run in a scratch directory.
  */
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -32,6 +33,12 @@ static int is_alive(pid_t pid, int signal)
 #include "../init/gcov.c"
 #include "../init/ktap.c"
 #include "../init/leaks.c"
+
+static int late_poll(struct pollfd *p, nfds_t n, int ms);
+
+#define poll late_poll
+#include "../init/collect.c"
+#undef poll
 
 struct settings settings = { .seed = "1" };
 
@@ -323,6 +330,52 @@ static void test_gcov(void)
 	check(!sends("gone", 1 << 20), "gcov: an object that is gone went unnoticed");
 }
 
+/* ---- collect.c ---- */
+
+static bool ended_behind;	/* the process writes and ends between the two looks of the first poll() */
+
+static int late_poll(struct pollfd *p, nfds_t n, int ms)
+{
+	int ready = poll(p, n, ms);
+
+	if (ended_behind && n == 2) {
+		ended_behind = false;
+		while (!p[1].revents)
+			poll(p + 1, 1, -1);
+		p[0].revents = 0;
+		ready = 1;
+	}
+	return ready;
+}
+
+static void test_collect(void)
+{
+	static struct output out;
+	const char words[] = "ok 1 a.b.c\n";
+
+	for (int late = 0; late < 2; late++) {
+		struct outcome o = { 0 };
+		int fds[2];
+		pid_t pid;
+
+		out.len = out.lost = 0;
+		ended_behind = late;
+		if (pipe(fds))
+			abort();
+		pid = fork();
+		if (!pid) {
+			if (write(fds[1], words, sizeof(words) - 1) < 0)
+				_exit(1);
+			_exit(3);
+		}
+		close(fds[1]);
+		collect(fds[0], pid, now_ms() + 20000, &out, &o);
+		close(fds[0]);
+		check(out.len == sizeof(words) - 1 && !memcmp(out.text, words, out.len), late ? "output behind the first look" : "output");
+		check(WIFEXITED(o.status) && WEXITSTATUS(o.status) == 3 && !o.timed_out, "end of a process");
+	}
+}
+
 int main(void)
 {
 	test_text();
@@ -330,6 +383,7 @@ int main(void)
 	test_leaks();
 	test_armed();
 	test_gcov();
+	test_collect();
 	printf("unit: %d cases, %d failed\n", cases, failures);
 	return failures != 0;
 }
