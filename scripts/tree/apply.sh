@@ -4,9 +4,6 @@
 # Patches as commits of the kit's repository, without a work tree. BASE is the commit below the stack, SCRATCH a directory of
 # this process. Sourced by scripts/tree.sh.
 #
-# MERGING: the bases whose records are being made, each asked for by a merge of the one before.
-MERGING=
-
 # What became of the patches on a base is a record, one line each:
 #   commit ID PATH          a patch and its commit
 #   there PATH              the tree has it already
@@ -15,6 +12,9 @@ MERGING=
 #   incomplete              something was left out for want of a kernel to merge it with; such a record is not kept
 # A record is kept under a key over everything that it came from: refs/mmuml/record/KEY, with refs/mmuml/stack/KEY for the
 # commits in it.
+
+# The bases whose records are being made, each asked for by a merge of the one before.
+MERGING=
 
 # cannot_apply PATCH: git failed where no patch can be the cause.
 cannot_apply()
@@ -88,7 +88,8 @@ behind()
 		echo "error: and Linux $3, to merge it with, is not to be had: $(sed -n 's/^  because: //p' "$SCRATCH/fetch.log" | head -n 1)" > "$SCRATCH/gone"
 		return 0
 	fi
-	# One whose own merge has led here cannot help: a patch that goes on neither would be asked of each for ever.
+	[ "$below" != "$BASE" ] || return 0
+	# Nor can one whose own merge has led here: a patch that goes on neither would be asked of each for ever.
 	case " $MERGING " in
 	*" $below "*)
 		: > "$SCRATCH/circle"
@@ -104,6 +105,7 @@ behind()
 # the one that the patch was written on, where it stands behind STACK; 1 with the cause in $SCRATCH/log.
 merged()
 {
+	rm -f "$SCRATCH/circle"
 	on=$(kernel_here) theirs=
 	[ -z "$on" ] || theirs=$(behind "$1" "$2" "$on" 3>&2) || exit $?
 	if [ -z "$theirs" ]; then

@@ -41,7 +41,6 @@ void read_settings(void);
 /* ---- mounts.c ---- */
 
 #define SWAP_DEVICE	"/dev/ubda"
-
 /* All file systems that the tests need, hostfs with the host's files at /host, and swap. */
 void mount_all(void);
 
@@ -85,10 +84,6 @@ static inline bool is_foreign(const struct test *t)
 	return *t->harness == FOREIGN[0];
 }
 
-/* collect.c. @deadline: of now_ms(), milliseconds of CLOCK_MONOTONIC. Sets o->status, or o->timed_out as well. */
-long now_ms(void);
-void collect(int fd, pid_t pid, long deadline, struct output *out, struct outcome *o);
-
 void read_plan(struct plan *plan);
 /* Run one test to its end, or to the end of its time; nothing of it is running any more. */
 void run_test(struct test *t, struct output *out, struct outcome *o);
@@ -98,6 +93,13 @@ int reap_strays(void);
 void idle_windows(struct output *out);
 /* Whether this process is that; it has nothing to do. */
 bool is_idle_test(int argc, char **argv);
+
+/* ---- collect.c ---- */
+
+/* Milliseconds of CLOCK_MONOTONIC. */
+long now_ms(void);
+/* Read what the test's process prints, until it is gone or it is @deadline of now_ms(). Sets o->status, o->timed_out as well. */
+void collect(int fd, pid_t pid, long deadline, struct output *out, struct outcome *o);
 /* Every test of the plan, its results to the host. */
 void run_plan(struct plan *plan);
 

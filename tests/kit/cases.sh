@@ -15,7 +15,8 @@
 #   mistakes the tree with the mistakes
 #   coverage build-coverage, in which a report compiles
 
-STATE=${CHECK_TOP:?}/state		# list: "NAME NEEDS..."; times: "SECONDS NAME"; failed: what to say of each; NAME.code, NAME.began, NAME.skip: why
+# list: "NAME NEEDS..."; times: "SECONDS NAME"; failed: what to say of each; NAME.code, NAME.began, NAME.skip: why
+STATE=${CHECK_TOP:?}/state
 PASSED=0 FAILED=0 SKIPPED=0 LEFT_OUT=0
 
 # t [-x NAME]... [-host] [-alone] [-full] [-may WHAT] CASE FUNCTION: register a case, or run it if it is the one asked for.

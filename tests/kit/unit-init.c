@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the guest's init makes of text: a test's output, kmemleak's reports, the answers to /host/armed; its stream of counters;
- * and how it reads a test's output. Its files are taken in whole; their results go to memory. Built with AddressSanitizer by check.sh; run in a scratch directory.
+ * and how it reads a test's output. Its files are taken in whole; their results go to memory. Built with AddressSanitizer by
+ * check.sh; run in a scratch directory.
  */
 #include <errno.h>
 #include <poll.h>

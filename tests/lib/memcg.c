@@ -111,6 +111,12 @@ long mm_cgroup_stat(const struct mm_cgroup *cg, const char *name)
 	return found;
 }
 
+long mm_cgroup_stat_now(const struct mm_cgroup *cg, const char *name)
+{
+	mm_cgroup_stir(cg);
+	return mm_cgroup_stat(cg, name);
+}
+
 /* "max" takes no page of a file, 200 hardly any. */
 int mm_cgroup_reclaim_anon(const struct mm_cgroup *cg, size_t bytes)
 {

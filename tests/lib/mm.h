@@ -239,6 +239,8 @@ long mm_cgroup_stat(const struct mm_cgroup *cg, const char *name);	/* a line of 
  * (mm/memcontrol.c, memcg_vmstats_needs_flush()). The caller is back in the root group then.
  */
 void mm_cgroup_stir(const struct mm_cgroup *cg);
+/* A line of memory.stat as it is now: mm_cgroup_stir() first. */
+long mm_cgroup_stat_now(const struct mm_cgroup *cg, const char *name);
 int mm_cgroup_reclaim(const struct mm_cgroup *cg, size_t bytes);	/* 0, or -EAGAIN if it fell short */
 /* The same of what goes to swap only: swappiness=max, or the most that this kernel takes. */
 int mm_cgroup_reclaim_anon(const struct mm_cgroup *cg, size_t bytes);

@@ -166,13 +166,6 @@ static bool in_exit(pid_t pid)
 	return false;
 }
 
-/* What the group has of a counter of memory.stat, which may lag behind. */
-static long stat_of(const struct mm_cgroup *cg, const char *name)
-{
-	mm_cgroup_stir(cg);
-	return mm_cgroup_stat(cg, name);
-}
-
 /* Whether kswapd took a page of the group, or looked at all of them so often that none was left that it would take. */
 static bool scanned(const struct mm_cgroup *cg, long enough)
 {
@@ -186,7 +179,7 @@ static bool scanned(const struct mm_cgroup *cg, long enough)
  */
 static bool kswapd_scans(FIXTURE_DATA(last_exit) *self)
 {
-	long enough = stat_of(&self->cg, "pgscan") + 4 * PAGES;
+	long enough = mm_cgroup_stat_now(&self->cg, "pgscan") + 4 * PAGES;
 	char old[32], text[32];
 	int err;
 
@@ -219,18 +212,18 @@ TEST_F(last_exit, nothing_written)
 
 	ASSERT_EQ(0, kill(self->pid, SIGKILL));
 	ASSERT_TRUE(in_exit(self->pid));
-	anon = stat_of(&self->cg, "anon");
+	anon = mm_cgroup_stat_now(&self->cg, "anon");
 	EXPECT_LE(LEN, anon);
 	EXPECT_TRUE(kswapd_scans(self));
 	EXPECT_EQ(0, mm_cgroup_read(&self->cg, "memory.swap.current"));
-	EXPECT_EQ(anon, stat_of(&self->cg, "anon"));
+	EXPECT_EQ(anon, mm_cgroup_stat_now(&self->cg, "anon"));
 	/* All of it goes when the read ends. */
 	ASSERT_EQ(0, umount2(PLACE, MNT_DETACH));
 	self->mounted = false;
 	close(self->dev);
 	ASSERT_EQ(self->pid, waitpid(self->pid, NULL, 0));
 	self->pid = 0;
-	EXPECT_EQ(0, stat_of(&self->cg, "anon"));
+	EXPECT_EQ(0, mm_cgroup_stat_now(&self->cg, "anon"));
 }
 
 TEST_HARNESS_MAIN

@@ -43,12 +43,6 @@ static long event(const struct mm_cgroup *cg, const char *file, const char *name
 	return at ? atol(at + strlen(name)) : -1;
 }
 
-static long stat_of(const struct mm_cgroup *cg, const char *name)
-{
-	mm_cgroup_stir(cg);
-	return mm_cgroup_stat(cg, name);
-}
-
 static int move_to(const struct mm_cgroup *cg, pid_t pid)
 {
 	char text[16];
@@ -95,7 +89,7 @@ TEST_F(memcg, reclaim_accounts)
 	struct mm_snap *before = mm_snap();
 	long swapped;
 
-	EXPECT_EQ(LEN, stat_of(&self->a, "anon"));
+	EXPECT_EQ(LEN, mm_cgroup_stat_now(&self->a, "anon"));
 	EXPECT_LE(LEN, mm_cgroup_read(&self->a, "memory.current"));
 	EXPECT_EQ(0, mm_cgroup_read(&self->a, "memory.swap.current"));
 	ASSERT_EQ(0, mm_cgroup_reclaim(&self->a, LEN / 2));
@@ -104,11 +98,11 @@ TEST_F(memcg, reclaim_accounts)
 	EXPECT_EQ(swapped * PAGE, mm_cgroup_read(&self->a, "memory.swap.current"));
 	EXPECT_EQ(swapped, mm_swap_used() - self->swap_used);
 	EXPECT_EQ(swapped, mm_delta(before, "pswpout"));
-	EXPECT_EQ(LEN - swapped * PAGE, stat_of(&self->a, "anon"));
+	EXPECT_EQ(LEN - swapped * PAGE, mm_cgroup_stat_now(&self->a, "anon"));
 	EXPECT_EQ(-1, mm_check(region, LEN, SEED));
-	EXPECT_EQ(LEN, stat_of(&self->a, "anon"));
+	EXPECT_EQ(LEN, mm_cgroup_stat_now(&self->a, "anon"));
 	ASSERT_EQ(0, munmap(region, LEN));
-	EXPECT_EQ(0, stat_of(&self->a, "anon"));
+	EXPECT_EQ(0, mm_cgroup_stat_now(&self->a, "anon"));
 	EXPECT_EQ(0, mm_cgroup_read(&self->a, "memory.swap.current"));
 	mm_snap_free(before);
 }
@@ -136,7 +130,7 @@ TEST_F(memcg, no_swap)
 	EXPECT_EQ(-EAGAIN, mm_cgroup_reclaim(&self->a, LEN / 2));
 	EXPECT_EQ(PAGES, mm_count_present(0, region, LEN));
 	EXPECT_EQ(self->swap_used, mm_swap_used());
-	EXPECT_EQ(LEN, stat_of(&self->a, "anon"));
+	EXPECT_EQ(LEN, mm_cgroup_stat_now(&self->a, "anon"));
 	ASSERT_EQ(0, mm_cgroup_write(&self->a, "memory.swap.max", "max"));
 	EXPECT_EQ(0, mm_cgroup_reclaim(&self->a, LEN / 2));
 	EXPECT_LE(PAGES / 2, mm_count_swapped(0, region, LEN));
@@ -153,7 +147,7 @@ TEST_F(memcg, first_touch_owns)
 	child = mm_tree_pid(self->t, 0);
 	ASSERT_EQ(0, move_to(&self->b, child));
 	ASSERT_EQ(0, mm_tree_call(self->t, 0, read_pages, NULL));
-	EXPECT_EQ(0, stat_of(&self->b, "anon"));
+	EXPECT_EQ(0, mm_cgroup_stat_now(&self->b, "anon"));
 	mm_cgroup_reclaim(&self->b, LEN);
 	EXPECT_EQ(PAGES, mm_count_present(0, region, LEN));
 	EXPECT_EQ(PAGES, mm_count_present(child, region, LEN));
@@ -165,8 +159,8 @@ TEST_F(memcg, first_touch_owns)
 	EXPECT_EQ(LEN, mm_cgroup_read(&self->a, "memory.swap.current"));
 	/* Whoever brings them back, they are charged to the group that had them. */
 	EXPECT_EQ(0, mm_tree_call(self->t, 0, wrong_bytes, NULL));
-	EXPECT_EQ(LEN, stat_of(&self->a, "anon"));
-	EXPECT_EQ(0, stat_of(&self->b, "anon"));
+	EXPECT_EQ(LEN, mm_cgroup_stat_now(&self->a, "anon"));
+	EXPECT_EQ(0, mm_cgroup_stat_now(&self->b, "anon"));
 }
 
 /* a copy on write is charged to the group of the process that wrote, the original stays where it was */
@@ -177,12 +171,12 @@ TEST_F(memcg, copy_is_charged)
 	ASSERT_EQ(0, mm_cgroup_enter(&self->b));
 	mm_fill(region, LEN, SEED + 2);
 	ASSERT_EQ(0, mm_cgroup_leave());
-	EXPECT_EQ(LEN, stat_of(&self->a, "anon"));
-	EXPECT_EQ(LEN, stat_of(&self->b, "anon"));
+	EXPECT_EQ(LEN, mm_cgroup_stat_now(&self->a, "anon"));
+	EXPECT_EQ(LEN, mm_cgroup_stat_now(&self->b, "anon"));
 	ASSERT_EQ(0, mm_tree_call(self->t, 0, wrong_bytes, NULL));
 	ASSERT_EQ(0, mm_tree_kill(self->t, 0));
-	EXPECT_EQ(0, stat_of(&self->a, "anon"));
-	EXPECT_EQ(LEN, stat_of(&self->b, "anon"));
+	EXPECT_EQ(0, mm_cgroup_stat_now(&self->a, "anon"));
+	EXPECT_EQ(LEN, mm_cgroup_stat_now(&self->b, "anon"));
 	EXPECT_EQ(-1, mm_check(region, LEN, SEED + 2));
 }
 
@@ -203,18 +197,18 @@ TEST_F(memcg, file_mapped)
 	for (int i = 0; i < 3; i++)
 		ASSERT_EQ(0, mm_tree_call(self->t, i, read_pages, NULL));
 	ASSERT_EQ(4, mm_kpagecount(mm_pfn(0, region)));
-	EXPECT_EQ(LEN, stat_of(&self->b, "shmem"));
-	EXPECT_EQ(LEN, stat_of(&self->b, "file_mapped"));
+	EXPECT_EQ(LEN, mm_cgroup_stat_now(&self->b, "shmem"));
+	EXPECT_EQ(LEN, mm_cgroup_stat_now(&self->b, "file_mapped"));
 	ASSERT_EQ(0, munmap(region, LEN));
 	region = anon;
 	mm_tree_kill(self->t, 0);
 	mm_tree_kill(self->t, 1);
-	EXPECT_EQ(LEN, stat_of(&self->b, "file_mapped"));
+	EXPECT_EQ(LEN, mm_cgroup_stat_now(&self->b, "file_mapped"));
 	mm_tree_kill(self->t, 2);
-	EXPECT_EQ(0, stat_of(&self->b, "file_mapped"));
-	EXPECT_EQ(LEN, stat_of(&self->b, "shmem"));
+	EXPECT_EQ(0, mm_cgroup_stat_now(&self->b, "file_mapped"));
+	EXPECT_EQ(LEN, mm_cgroup_stat_now(&self->b, "shmem"));
 	close(fd);
-	EXPECT_EQ(0, stat_of(&self->b, "shmem"));
+	EXPECT_EQ(0, mm_cgroup_stat_now(&self->b, "shmem"));
 }
 
 /* ---- whose references count ---- */

@@ -60,9 +60,9 @@ FIXTURE_SETUP(back)
 	self->zswap = mm_read_file(ZSWAP, text, sizeof(text)) > 0 && *text == 'Y';
 	ASSERT_EQ(0, set_zswap(variant->zswap));
 	ASSERT_EQ(0, mm_cgroup_create(&self->cg, "swap-back"));
-	self->p = mmap(mm_reserve(LEN, PAGE), LEN, PROT_READ | PROT_WRITE, variant->flags | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	self->p = mm_map(LEN, PAGE, variant->flags, -1);
 	self->twin = mm_map_aligned(LEN, PAGE);
-	ASSERT_TRUE(self->p != MAP_FAILED && self->twin);
+	ASSERT_TRUE(self->p && self->twin);
 	ASSERT_EQ(0, mm_cgroup_enter(&self->cg));
 	fill(variant, self->p, 0, PAGES, SEED);
 	ASSERT_EQ(0, mm_cgroup_leave());

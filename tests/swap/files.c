@@ -40,8 +40,8 @@ FIXTURE_SETUP(copies)
 	NEED(!strcmp(variant->dir, "/mnt") && access("/dev/ubdb", F_OK) ? "ext4 on /dev/ubdb" : NULL);
 	self->fd = mm_tmpfile(variant->dir, LEN);
 	ASSERT_LE(0, self->fd);
-	self->p = mmap(mm_reserve(LEN, PAGE), LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, self->fd, 0);
-	ASSERT_NE(MAP_FAILED, self->p);
+	self->p = mm_map(LEN, PAGE, MAP_SHARED, self->fd);
+	ASSERT_NE(NULL, self->p);
 	mm_fill(self->p, LEN, SEED);
 	ASSERT_EQ(self->p, mmap(self->p, LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, self->fd, 0));
 	self->swap = mm_swap_used();

@@ -64,8 +64,8 @@ FIXTURE_SETUP(counts)
 	if (!access(ZSWAP, W_OK))
 		ASSERT_EQ(0, mm_write_file(ZSWAP, variant->zswap ? "1" : "0"));
 	ASSERT_EQ(0, mm_cgroup_create(&self->cg, "swap-zero"));
-	self->p = mmap(mm_reserve(LEN, PAGE), LEN, PROT_READ | PROT_WRITE, variant->flags | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-	ASSERT_NE(MAP_FAILED, self->p);
+	self->p = mm_map(LEN, PAGE, variant->flags, -1);
+	ASSERT_NE(NULL, self->p);
 }
 
 FIXTURE_TEARDOWN(counts)

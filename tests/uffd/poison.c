@@ -39,8 +39,8 @@ FIXTURE_SETUP(poison)
 	NEED(uffd_need(UFFD_FEATURE_POISON | UFFD_FEATURE_MISSING_SHMEM, "USERFAULTFD with UFFDIO_POISON"));
 	self->fd = uffd_open(UFFD_FEATURE_POISON | UFFD_FEATURE_MISSING_SHMEM);
 	ASSERT_LE(0, self->fd);
-	region = mmap(mm_reserve(LEN, PAGE), LEN, PROT_READ | PROT_WRITE, variant->flags | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-	ASSERT_NE(MAP_FAILED, region);
+	region = mm_map(LEN, PAGE, variant->flags, -1);
+	ASSERT_NE(NULL, region);
 	bad = region + BAD * PAGE;
 	mm_fill(region, BAD * PAGE, SEED);
 	mm_fill_from(bad + N_BAD * PAGE, LEN - (BAD + N_BAD) * PAGE, SEED, (BAD + N_BAD) * PAGE);
